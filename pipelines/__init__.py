@@ -1,0 +1,1 @@
+"""The logic of Holdfast: every step of the nightly loop, without Airflow."""

@@ -1,0 +1,361 @@
+"""The small records that steps return, tasks hand on, and the ledger keeps.
+
+A record is frozen, is plain JSON, and holds no rows: addresses, digests, counts and verdicts.
+Its *identity* (dataset, partition, subject) and its *content* give :attr:`Decision.digest`;
+two runs that decide the same thing give the same digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.errors import ConfigError
+
+PARTITION_FORMAT = "%Y-%m-%d"
+_PARTITION_KEY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+
+
+def partition_date(partition_key: str) -> date:
+    """Return the calendar date that a partition key names.
+
+    Raises
+    ------
+    ConfigError
+        If the key is not a real date written ``YYYY-MM-DD``.
+
+    Examples
+    --------
+    >>> partition_date("2013-07-04")
+    datetime.date(2013, 7, 4)
+    """
+    if _PARTITION_KEY.match(partition_key):
+        try:
+            return date.fromisoformat(partition_key)
+        except ValueError:
+            pass
+    raise ConfigError(f"{partition_key[:40]!r} is no partition key: write a real date as YYYY-MM-DD.")
+
+
+def shift_partition(partition_key: str, days: int) -> str:
+    """Return the key of the partition ``days`` later (earlier, if negative).
+
+    Examples
+    --------
+    >>> shift_partition("2013-03-01", -1)
+    '2013-02-28'
+    """
+    return (partition_date(partition_key) + timedelta(days=days)).isoformat()
+
+
+def partition_range(first: str, last: str) -> list[str]:
+    """Return the keys of every day from ``first`` to ``last``, both included, in order.
+
+    Raises
+    ------
+    ConfigError
+        If ``last`` is before ``first``.
+
+    Examples
+    --------
+    >>> partition_range("2013-01-31", "2013-02-01")
+    ['2013-01-31', '2013-02-01']
+    """
+    start, stop = partition_date(first), partition_date(last)
+    if stop < start:
+        raise ConfigError(f"The range {first} to {last} is empty: its last day is before its first.")
+    return [(start + timedelta(days=n)).isoformat() for n in range((stop - start).days + 1)]
+
+
+def digest_of(content: Any) -> str:
+    """Return the SHA-256 of ``content`` as canonical JSON (sorted keys, no spaces), in hex."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def now_utc() -> datetime:
+    """Return the present as an aware UTC datetime; for stamps only, never to choose a partition."""
+    return datetime.now(UTC)
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, closed, plain JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as a JSON-ready dict, as it travels through XCom."""
+        return self.model_dump(mode="json")
+
+
+class Decision(Record):
+    """Base of the records that the ledger keeps, one ``kind`` a class."""
+
+    kind: ClassVar[str]
+    # Facts about one run, not about what was decided: two runs that differ only here agree.
+    volatile: ClassVar[frozenset[str]] = frozenset({"decided_at", "duration_seconds", "run_id"})
+
+    dataset: str
+    partition_key: str
+    decided_at: datetime = Field(default_factory=now_utc)
+    duration_seconds: float = 0.0
+    run_id: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """What else the decision is about, beside the partition; a model version, for most."""
+        return ""
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what was decided, without the facts of the run, in hex."""
+        return digest_of(self.model_dump(mode="json", exclude=set(self.volatile)))
+
+
+class PartitionVersion(Record):
+    """One version of one partition of one lake table."""
+
+    table: str
+    partition_key: str
+    uri: str
+    digest: str
+    n_rows: int
+    delta_version: int
+
+
+class IngestionRecord(Decision):
+    """What one ingestion landed for one partition."""
+
+    kind: ClassVar[str] = "ingestion"
+    # The Delta version moves with every commit to the table, also of other partitions.
+    volatile: ClassVar[frozenset[str]] = Decision.volatile | {"delta_version"}
+
+    source_uri: str
+    raw_digest: str
+    n_rows: int
+    n_miscast: int = 0
+    delta_version: int = -1
+    # The partition whose labels this night brought, `label_delay_days` before; None at the first night.
+    labels_partition_key: str | None = None
+    labels_digest: str | None = None
+    n_labels: int = 0
+
+
+class ExpectationOutcome(Record):
+    """How one expectation of a suite did on one partition."""
+
+    name: str
+    column: str | None = None
+    severity: Literal["critical", "warning", "info"]
+    is_met: bool
+    n_unexpected: int = 0
+    observed: str = ""
+
+
+class ValidationRecord(Decision):
+    """The verdict on one partition: published, published with warnings, or refused."""
+
+    kind: ClassVar[str] = "validation"
+    volatile: ClassVar[frozenset[str]] = Decision.volatile | {"delta_version", "docs_path"}
+
+    raw_digest: str
+    suite_digest: str
+    outcome: Literal["passed", "warned", "refused"]
+    n_in: int
+    n_published: int
+    n_quarantined: int
+    validated_digest: str | None = None
+    delta_version: int = -1
+    reasons: tuple[str, ...] = ()
+    expectations: tuple[ExpectationOutcome, ...] = ()
+    docs_path: str | None = None
+
+
+class ScoringRecord(Decision):
+    """One partition scored by one model version."""
+
+    kind: ClassVar[str] = "scoring"
+    volatile: ClassVar[frozenset[str]] = Decision.volatile | {"delta_version", "device"}
+
+    model_version: str
+    bundle_digest: str
+    validated_digest: str
+    features_digest: str
+    predictions_digest: str
+    n_rows: int
+    device: str
+    delta_version: int = -1
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+
+class ColumnDrift(Record):
+    """How far one column moved from its reference."""
+
+    column: str
+    method: str
+    distance: float
+    threshold: float
+    is_drifted: bool
+
+
+class DriftRecord(Decision):
+    """The drift verdict of one night against the champion's reference."""
+
+    kind: ClassVar[str] = "drift"
+    volatile: ClassVar[frozenset[str]] = Decision.volatile | {"report_path"}
+
+    model_version: str
+    window: tuple[str, str]
+    columns: tuple[ColumnDrift, ...]
+    drifted_fraction: float
+    alarm_fraction: float
+    prediction: ColumnDrift | None = None
+    label: ColumnDrift | None = None
+    # Concept drift: the champion's metric over the mature label window against its holdout.
+    performance_metric: str | None = None
+    performance_value: float | None = None
+    performance_floor: float | None = None
+    kinds: tuple[Literal["data", "prediction", "label", "concept"], ...] = ()
+    is_alarm: bool
+    is_confirmed: bool
+    n_alarm_nights: int
+    report_path: str | None = None
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+
+class PerformanceRecord(Decision):
+    """How the predictions of one partition did, once its labels were in."""
+
+    kind: ClassVar[str] = "performance"
+
+    model_version: str
+    known_at: str
+    labels_digest: str
+    predictions_digest: str
+    n_rows: int
+    metrics: dict[str, float]
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+
+class TrainedModel(Record):
+    """A model that was trained and logged as an MLflow run, with all that made it; not yet registered."""
+
+    dataset: str
+    partition_key: str
+    training_key: str
+    mlflow_run_id: str
+    bundle_digest: str
+    candidate: str
+    first_partition: str
+    last_partition: str
+    holdout_first: str
+    snapshot_digest: str
+    n_partitions: int
+    n_rows: int
+    code_commit: str
+    is_dirty: bool
+    config_digest: str
+    environment_digest: str
+    metrics: dict[str, float]
+    reason: str
+
+
+class TrainingRecord(Decision):
+    """A challenger: a trained model under its registered version."""
+
+    kind: ClassVar[str] = "training"
+
+    model_version: str
+    trained: TrainedModel
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+
+class GateResult(Record):
+    """One gate: what it asks, what was seen, and whether that is enough."""
+
+    name: str
+    is_passed: bool
+    observed: str
+    required: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class GateRecord(Decision):
+    """The evidence for and against one challenger; every gate is shown, also after one fails."""
+
+    kind: ClassVar[str] = "gate"
+
+    model_version: str
+    bundle_digest: str
+    champion_version: str | None
+    champion_sequence: int
+    metric: str
+    challenger_value: float
+    champion_value: float | None
+    gates: tuple[GateResult, ...]
+    is_passed: bool
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+
+class ChampionMove(Record):
+    """One move of the champion: the commit point of a promotion or a rollback."""
+
+    dataset: str
+    sequence: int
+    model_version: str
+    previous_version: str | None
+    action: Literal["promote", "rollback"]
+    actor: str
+    reason: str
+    evidence_digest: str
+    partition_key: str
+    moved_at: datetime
+
+
+class PromotionDecision(Record):
+    """Whether a challenger became champion, and why (not)."""
+
+    dataset: str
+    partition_key: str
+    model_version: str
+    is_promoted: bool
+    reason: str
+    sequence: int | None = None
+    previous_version: str | None = None
+
+
+RetrainingStatus = Literal["suppressed", "requested", "training", "registered", "promoted", "refused", "failed"]
+OPEN_RETRAINING: frozenset[str] = frozenset({"requested", "training", "registered"})
+
+
+class Retraining(Record):
+    """What was done about one confirmed drift (or a person's request)."""
+
+    id: int
+    dataset: str
+    partition_key: str
+    status: RetrainingStatus
+    reason: str
+    model_version: str | None = None
+    requested_at: datetime
+    updated_at: datetime

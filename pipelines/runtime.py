@@ -1,0 +1,66 @@
+"""The ports that steps work through, opened once at the edge and passed down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pipelines.config import DatasetConfig, Params, Settings, load_params, load_settings
+from pipelines.ledger.ledger import Ledger
+from pipelines.storage.lake import Lake
+
+if TYPE_CHECKING:
+    from pipelines.registry.mlflow_registry import Registry
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Configuration and open stores.
+
+    Parameters
+    ----------
+    settings, params : Settings, Params
+        Where things live, and what is done.
+
+    Notes
+    -----
+    Stores open at first use: a command that only reads the ledger never imports MLflow.
+    """
+
+    settings: Settings
+    params: Params
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Runtime:
+        """Read settings and params.
+
+        Raises
+        ------
+        ConfigError
+            As :func:`~pipelines.config.load_settings` and :func:`~pipelines.config.load_params`.
+        """
+        settings = load_settings(environ)
+        return cls(settings=settings, params=load_params(settings.params))
+
+    def dataset(self, name: str) -> DatasetConfig:
+        """Return the configuration of one dataset; ConfigError if there is none of that name."""
+        return self.params.dataset(name)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The Delta tables."""
+        return Lake(self.settings.lake_uri, self.settings.storage_options)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The decisions of record."""
+        return Ledger(self.settings.ledger_url)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """MLflow's runs and model versions."""
+        from pipelines.registry.mlflow_registry import Registry
+
+        return Registry(self.settings.mlflow_uri, self.settings.mlflow_artifacts, self.settings.home)

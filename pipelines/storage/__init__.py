@@ -1,0 +1,1 @@
+"""Where tables live: Delta Lake, by partition, with exact digests."""
