@@ -278,7 +278,9 @@ def load_params(path: Path) -> Params:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"Can't read {path}: {error.strerror}. Set HOLDFAST_PARAMS or restore it.") from error
+        raise ConfigError(
+            f"Can't read {path}: {error.strerror}. Set HOLDFAST_PARAMS or restore it."
+        ) from error
     try:
         content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader, made stricter
     except yaml.YAMLError as error:

@@ -344,7 +344,9 @@ class PromotionDecision(Record):
     previous_version: str | None = None
 
 
-RetrainingStatus = Literal["suppressed", "requested", "training", "registered", "promoted", "refused", "failed"]
+RetrainingStatus = Literal[
+    "suppressed", "requested", "training", "registered", "promoted", "refused", "failed"
+]
 OPEN_RETRAINING: frozenset[str] = frozenset({"requested", "training", "registered"})
 
 

@@ -120,19 +120,23 @@ class Lake:
             promote_options="permissive",
         )
         if not self.exists(dataset, table):
-            write_deltalake(
-                uri, whole, partition_by=[PARTITION_COLUMN], mode="error", storage_options=self._options
-            )
-        else:
-            keys = ", ".join(f"'{key}'" for key in stale)
-            write_deltalake(
+            # Of two that create the table at once, one finds it made: then both replace partitions.
+            DeltaTable.create(
                 uri,
-                whole,
-                mode="overwrite",
-                predicate=f"{PARTITION_COLUMN} IN ({keys})",
-                schema_mode="merge",
+                schema=whole.schema,
+                mode="ignore",
+                partition_by=[PARTITION_COLUMN],
                 storage_options=self._options,
             )
+        keys = ", ".join(f"'{key}'" for key in stale)
+        write_deltalake(
+            uri,
+            whole,
+            mode="overwrite",
+            predicate=f"{PARTITION_COLUMN} IN ({keys})",
+            schema_mode="merge",
+            storage_options=self._options,
+        )
         return DeltaTable(uri, storage_options=self._options).version()
 
     def _present_digests(self, dataset: str, table: str, keys: Sequence[str]) -> dict[str, str]:
@@ -168,7 +172,9 @@ class Lake:
         try:
             return DeltaTable(uri, version=version, storage_options=self._options).to_pyarrow_dataset()
         except TableNotFoundError as error:
-            raise NotReadyError(f"{uri} does not exist yet: run `holdfast ingest {dataset}` first.") from error
+            raise NotReadyError(
+                f"{uri} does not exist yet: run `holdfast ingest {dataset}` first."
+            ) from error
 
     def read(
         self,

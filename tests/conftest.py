@@ -1,0 +1,61 @@
+"""What every test shares: a project of its own below a temporary folder, and quiet libraries.
+
+The environment is set before any library is imported, since several read it at import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+for _name, _value in {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",
+}.items():
+    os.environ.setdefault(_name, _value)
+# A developer's own settings must not reach a test.
+for _name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
+    del os.environ[_name]
+
+import pytest  # noqa: E402
+
+from pipelines.config import PROJECT_ROOT, Params, load_params, load_settings  # noqa: E402
+from pipelines.runtime import Runtime  # noqa: E402
+
+RuntimeMaker = Callable[..., Runtime]
+
+
+def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``override`` laid over it, dict by dict."""
+    merged = dict(base)
+    for key, value in override.items():
+        merged[key] = merge(merged[key], value) if isinstance(value, dict) and key in merged else value
+    return merged
+
+
+@pytest.fixture
+def make_runtime(tmp_path: Path) -> RuntimeMaker:
+    """Return a maker of Runtimes on the shipped params, all state below ``tmp_path``.
+
+    ``make_runtime({"datasets": {"flights": {"label_delay_days": 2}}})`` lays the dict over
+    ``params.yaml``; ``make_runtime(home=...)`` shares a home between two Runtimes.
+    """
+
+    def make(overrides: dict[str, Any] | None = None, *, home: Path | None = None) -> Runtime:
+        shipped = load_params(PROJECT_ROOT / "params.yaml").model_dump(mode="json")
+        params = Params.model_validate(merge(shipped, overrides or {}))
+        settings = load_settings({"HOLDFAST_HOME": str(home or tmp_path / "home"), "HOLDFAST_DEVICE": "cpu"})
+        return Runtime(settings=settings, params=params)
+
+    return make
+
+
+@pytest.fixture
+def runtime(make_runtime: RuntimeMaker) -> Runtime:
+    """Return a Runtime on the shipped params."""
+    return make_runtime()
