@@ -50,7 +50,7 @@ test-fast: $(READY) ## the unit tests alone
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -q
 
 services: ## the PostgreSQL server that the tests start (Debian's package; installed where it is missing)
-	@docker/test-services.sh
+	@tests/install_services.sh
 
 lint: $(READY) ## ruff, and the formatting
 	@$(BIN)/ruff check .

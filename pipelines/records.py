@@ -86,11 +86,15 @@ def now_utc() -> datetime:
 class Record(BaseModel):
     """Base of all records: frozen, closed, plain JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    # JSON has no nan: without this one would be written as null, and could not be read back.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), ser_json_inf_nan="strings"
+    )
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON-ready dict, as it travels through XCom."""
-        return self.model_dump(mode="json")
+        content: dict[str, Any] = json.loads(self.model_dump_json())
+        return content
 
 
 class Decision(Record):
@@ -272,6 +276,8 @@ class TrainedModel(Record):
     environment_digest: str
     metrics: dict[str, float]
     reason: str
+    # Of the reference rows as a file; filled in, like the run, when the training is logged.
+    reference_digest: str = ""
 
 
 class TrainingRecord(Decision):

@@ -63,4 +63,10 @@ class Runtime:
         """MLflow's runs and model versions."""
         from pipelines.registry.mlflow_registry import Registry
 
-        return Registry(self.settings.mlflow_uri, self.settings.mlflow_artifacts, self.settings.home)
+        return Registry(
+            self.settings.mlflow_uri,
+            self.settings.mlflow_artifacts,
+            self.settings.home,
+            self.ledger,
+            s3_endpoint_url=self.settings.s3_endpoint_url,
+        )

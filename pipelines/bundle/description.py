@@ -1,0 +1,91 @@
+"""``model.json``: what a model is, in a closed vocabulary."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipelines.config import Task
+from pipelines.features.encoding import Encoding
+
+FORMAT = "holdfast-bundle"
+FORMAT_VERSION = 1
+# A leaf is one bit of a positive int32 in the scorer, so a tree has no more of them.
+MAX_LEAVES = 31
+
+_Count = Annotated[int, Field(ge=0, le=10_000_000)]
+_Width = Annotated[int, Field(ge=1, le=4_096)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TreesArchitecture(_Closed):
+    """A sum of binary decision trees over a baseline, in log-odds for task ``binary``."""
+
+    family: Literal["trees"] = "trees"
+    n_trees: _Count
+    n_nodes: _Count
+    # Splits by category: each has a row that says which codes go left.
+    n_category_splits: _Count
+    category_width: _Width
+
+
+class NetworkArchitecture(_Closed):
+    """A multilayer perceptron over standardised numbers, missing indicators and embeddings.
+
+    Its one output is in log-odds for task ``binary``; for ``regression`` it is the standardised
+    target, to be scaled by ``target_std`` and moved by ``target_mean``.
+    """
+
+    family: Literal["network"] = "network"
+    embedding_widths: tuple[_Width, ...]
+    hidden_widths: tuple[_Width, ...] = Field(min_length=1)
+    # Standardised inputs are clipped to this many standard deviations either way.
+    input_limit: float = Field(gt=0)
+    target_mean: float = 0.0
+    target_std: float = Field(default=1.0, gt=0)
+
+
+Architecture = Annotated[TreesArchitecture | NetworkArchitecture, Field(discriminator="family")]
+
+
+class TrainingNotes(_Closed):
+    """How the weights came about; nothing in it differs between two runs of one training."""
+
+    library: str
+    seed: int
+    n_rows: _Count
+    n_valid_rows: _Count
+    # Trees kept, or epochs up to the one kept.
+    n_rounds: _Count
+    valid_loss: float
+
+
+class BundleDescription(_Closed):
+    """The whole of ``model.json``."""
+
+    format: Literal["holdfast-bundle"] = FORMAT
+    format_version: Literal[1] = FORMAT_VERSION
+    dataset: str
+    candidate: str
+    task: Task
+    target: str
+    encoding: Encoding
+    architecture: Architecture
+    training: TrainingNotes
+
+    @property
+    def family(self) -> str:
+        """The model family, which chooses the scorer's code path: ``trees`` or ``network``."""
+        return self.architecture.family
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> BundleDescription:
+        if isinstance(self.architecture, NetworkArchitecture):
+            n_widths, n_columns = len(self.architecture.embedding_widths), len(self.encoding.categorical)
+            if n_widths != n_columns:
+                raise ValueError(f"{n_widths} embedding widths for {n_columns} categorical columns")
+        return self

@@ -1,0 +1,65 @@
+"""How MLflow is opened, and how its failures are told."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipelines.errors import EngineError
+
+# What MLflow lets through from its databases, servers (requests' errors are OSErrors) and stores.
+_FAILURES = (MlflowException, SQLAlchemyError, Boto3Error, BotoCoreError, ClientError, OSError)
+
+
+@contextmanager
+def engine_errors(purpose: str) -> Iterator[None]:
+    """Turn every failure of MLflow and its stores into an EngineError that says what was tried."""
+    try:
+        yield
+    except _FAILURES as error:
+        raise EngineError(f"Can't {purpose}: MLflow failed: {type(error).__name__}: {error}") from error
+
+
+def open_client(tracking_uri: str, home: Path) -> MlflowClient:
+    """Return a client whose database has its tables.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        ``sqlite:///…``, ``postgresql://…`` or the address of an MLflow server.
+    home : pathlib.Path
+        Where the lock lies that lets one process at a time set up a new database: MLflow's own
+        set-up fails if two try at once.
+    """
+    if tracking_uri.startswith("sqlite") and (database := make_url(tracking_uri).database):
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    # Alembic tells of every migration of a new database, at the level of a warning or below.
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    home.mkdir(parents=True, exist_ok=True)
+    with engine_errors(f"open {_without_password(tracking_uri)}"), (home / "mlflow-setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+    return client
+
+
+def use_s3_endpoint(url: str | None) -> None:
+    """Point MLflow's artifact store at an S3 service; it takes the address from the environment only."""
+    if url:
+        os.environ["MLFLOW_S3_ENDPOINT_URL"] = url
+
+
+def _without_password(uri: str) -> str:
+    return make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri

@@ -1,0 +1,1 @@
+"""One scorer for every model family, on CPU and GPU."""

@@ -1,0 +1,1 @@
+"""From published partitions to a measured challenger, reproducible to the byte."""

@@ -1,0 +1,161 @@
+"""What exactly the code of a training is: the checkout as its person sees it, uncommitted changes included.
+
+The working tree is taken down as one git tree, in an object store of our own: nothing is written to
+the checkout, not even to its ``.git``, and what is digested is what later runs, whatever is edited
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import ConfigError, EngineError
+
+_MAX_UNTRACKED_BYTES = 64 * 2**20
+_MAX_ERROR_CHARS = 600
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code of one training.
+
+    Parameters
+    ----------
+    checkout : Path
+        The root of the git repository it was taken from.
+    commit : str
+        The commit that is checked out.
+    tree : str
+        Git's digest of the working tree, uncommitted changes included: same tree, same code.
+    patch : bytes
+        What turns the commit's tree into it, as ``git apply`` takes it; empty if nothing does.
+    objects : Path
+        Git objects of the tree that the checkout's own store lacks.
+    """
+
+    checkout: Path
+    commit: str
+    tree: str
+    patch: bytes
+    objects: Path
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether the working tree differs from the commit."""
+        return bool(self.patch)
+
+    def materialise(self, folder: Path) -> None:
+        """Make ``folder`` a git repository that holds the tree, sharing the checkout's objects.
+
+        Raises
+        ------
+        EngineError
+            If git fails.
+        """
+        shared = _git(self.checkout, "rev-parse", "--path-format=absolute", "--git-path", "objects")
+        shallow = Path(_git(self.checkout, "rev-parse", "--path-format=absolute", "--git-path", "shallow"))
+        object_format = _git(self.checkout, "rev-parse", "--show-object-format")
+        _git(folder, "init", "--quiet", "--template=", f"--object-format={object_format}")
+        store = folder / ".git" / "objects"
+        shutil.copytree(self.objects, store, dirs_exist_ok=True)
+        (store / "info").mkdir(exist_ok=True)
+        (store / "info" / "alternates").write_text(f"{shared}\n", encoding="utf-8")
+        if shallow.is_file():
+            shutil.copy(shallow, folder / ".git" / "shallow")
+        _git(folder, "update-ref", "--no-deref", "HEAD", self.commit)
+        _git(folder, "read-tree", "-u", "--reset", self.tree)
+
+
+def capture_code(checkout: Path, scratch: Path) -> Code:
+    """Take down the checkout's working tree: tracked files as they are now, and new ones not ignored.
+
+    Parameters
+    ----------
+    scratch : Path
+        An empty folder that lives as long as the result is used.
+
+    Raises
+    ------
+    ConfigError
+        If ``checkout`` is not the root of a git repository with a commit, or holds too much that is
+        neither committed nor ignored.
+    EngineError
+        If git fails.
+    """
+    commit = _require_repository(checkout)
+    _require_small(checkout)
+    objects = scratch / "objects"
+    objects.mkdir()
+    shared = _git(checkout, "rev-parse", "--path-format=absolute", "--git-path", "objects")
+    index = scratch / "index"
+    real_index = Path(_git(checkout, "rev-parse", "--path-format=absolute", "--git-path", "index"))
+    if real_index.is_file():
+        shutil.copy(real_index, index)  # spares git from reading every unchanged file
+    apart = {
+        "GIT_INDEX_FILE": str(index),
+        "GIT_OBJECT_DIRECTORY": str(objects),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": shared,
+    }
+    _git(checkout, "add", "--all", environ=apart)
+    tree = _git(checkout, "write-tree", environ=apart)
+    patch = _run_git(checkout, "diff", "--binary", "--no-ext-diff", commit, tree, environ=apart)
+    return Code(checkout=checkout, commit=commit, tree=tree, patch=patch, objects=objects)
+
+
+def _require_repository(checkout: Path) -> str:
+    """Return the commit that is checked out."""
+    try:
+        root = _git(checkout, "rev-parse", "--show-toplevel")
+    except EngineError as error:
+        raise ConfigError(
+            f"{checkout} is not a git repository, and a model must name the commit that made it: "
+            "clone Holdfast with git, or point HOLDFAST_PROJECT at such a clone."
+        ) from error
+    if Path(root).resolve() != checkout.resolve():
+        raise ConfigError(
+            f"{checkout} lies inside the git repository {root} but is not its root: "
+            "point HOLDFAST_PROJECT at the root of a clone of Holdfast."
+        )
+    try:
+        return _git(checkout, "rev-parse", "--verify", "HEAD^{commit}")
+    except EngineError as error:
+        raise ConfigError(f"{checkout} has no commit yet: commit it, so that a model can name it.") from error
+
+
+def _require_small(checkout: Path) -> None:
+    listed = _run_git(checkout, "ls-files", "--others", "--exclude-standard", "-z")
+    paths = [checkout / os.fsdecode(name) for name in listed.split(b"\0") if name]
+    sizes = {path: path.lstat().st_size for path in paths if path.exists()}
+    if sum(sizes.values()) > _MAX_UNTRACKED_BYTES:
+        largest = max(sizes, key=lambda path: sizes[path])
+        raise ConfigError(
+            f"{checkout} holds {sum(sizes.values()) >> 20} MiB that are neither committed nor ignored, such as "
+            f"{largest.name}: commit them, or name them in .gitignore, so that they are not copied into "
+            "every training."
+        )
+
+
+def _git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
+    return os.fsdecode(_run_git(folder, *arguments, environ=environ)).strip()
+
+
+def _run_git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> bytes:
+    # Variables such as GIT_DIR, which git sets for its hooks, would lead to another repository. One
+    # owned by another user (a mounted one, in a container) is as good as one's own: nothing of it runs.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]
+    try:
+        done = subprocess.run(
+            [*command, *arguments], cwd=folder, env=inherited | dict(environ or {}), capture_output=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise ConfigError("The program `git` is not installed, and a training needs it.") from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()[-_MAX_ERROR_CHARS:]
+        raise EngineError(f"`git {arguments[0]}` failed in {folder}: {said or f'status {done.returncode}'}")
+    return done.stdout

@@ -1,0 +1,207 @@
+"""Which days a training learns from, and their bytes.
+
+A snapshot is planned from the ledger (what is published) and the lake (what is there), and named
+by the digests of its days. It is materialised as one Parquet file a day and table, with the same
+bytes for the same rows: a later training shares all files but the new days'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.config import DatasetConfig
+from pipelines.errors import ConflictError, IntegrityError, NotReadyError
+from pipelines.ledger.ledger import Ledger
+from pipelines.records import Record, ValidationRecord, digest_of, shift_partition
+from pipelines.storage.digest import canonical, table_digest
+from pipelines.storage.lake import PARTITION_COLUMN, Lake
+
+EVENTS, LABELS = "events", "labels"
+_LAKE_TABLES = {EVENTS: "validated", LABELS: "labels"}
+
+
+class SnapshotDay(Record):
+    """One published day; ``labels_digest`` is None where none arrived (the day is history only)."""
+
+    partition_key: str
+    events_digest: str
+    labels_digest: str | None
+    n_rows: int
+    is_training: bool
+
+
+class Snapshot(Record):
+    """The exact days of one training: those to learn from, and the history that their features need.
+
+    ``left_out`` names days whose rows in the lake are not those that their validation published.
+    """
+
+    dataset: str
+    first_partition: str
+    last_partition: str
+    days: tuple[SnapshotDay, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the days, their roles and the digests of their rows, in hex."""
+        return digest_of(
+            [[d.partition_key, d.events_digest, d.labels_digest, d.is_training] for d in self.days]
+        )
+
+    @property
+    def training_days(self) -> list[str]:
+        """The days to learn from, in order."""
+        return [day.partition_key for day in self.days if day.is_training]
+
+
+def plan_snapshot(
+    dataset: str, last: str, *, first: str | None, config: DatasetConfig, lake: Lake, ledger: Ledger
+) -> Snapshot:
+    """Choose the published, labelled days from ``first`` to ``last``, and the history before them.
+
+    Parameters
+    ----------
+    last : str
+        The newest partition whose labels are known.
+    first : str, optional
+        The first day to learn from; the first published one by default.
+
+    Raises
+    ------
+    NotReadyError
+        If fewer days than ``training.min_days`` (or than a holdout leaves room for) qualify.
+    """
+    published = {
+        record.partition_key: record.validated_digest
+        for record in ledger.history(ValidationRecord, dataset, last=last)
+        if record.outcome != "refused" and record.validated_digest is not None
+    }
+    start = first or min(published, default=last)
+    history = shift_partition(start, -config.features.history_days)
+    wanted = [key for key in sorted(published) if key >= history]
+    events = _digests(lake, dataset, EVENTS, wanted)
+    labels = _digests(lake, dataset, LABELS, wanted)
+    days = tuple(
+        SnapshotDay(
+            partition_key=key,
+            events_digest=events[key][0],
+            labels_digest=labels[key][0] if key in labels else None,
+            n_rows=events[key][1],
+            is_training=key >= start and key in labels,
+        )
+        for key in wanted
+        if key in events and events[key][0] == published[key]
+    )
+    intact = {day.partition_key for day in days}
+    snapshot = Snapshot(
+        dataset=dataset,
+        first_partition=start,
+        last_partition=last,
+        days=days,
+        left_out=tuple(key for key in wanted if key in events and key not in intact),
+    )
+    _require_enough(snapshot, config)
+    return snapshot
+
+
+def write_snapshot(snapshot: Snapshot, folder: Path, *, lake: Lake) -> None:
+    """Write the snapshot's rows as ``events/<day>.parquet`` and ``labels/<day>.parquet``.
+
+    Raises
+    ------
+    ConflictError
+        If the lake no longer holds the rows that the snapshot names.
+    """
+    for table in (EVENTS, LABELS):
+        (folder / table).mkdir(parents=True, exist_ok=True)
+        expected = _expected(snapshot, table)
+        found = dict(_by_partition(lake, snapshot.dataset, table, expected))
+        for key, digest in expected.items():
+            if key not in found or table_digest(found[key]) != digest:
+                raise ConflictError(
+                    f"The {table} of {snapshot.dataset} {key} changed in the lake since the training was "
+                    "planned. Start it again: it will plan on the present rows."
+                )
+            write_parquet(found[key], folder / table / f"{key}.parquet")
+
+
+def read_snapshot(snapshot: Snapshot, folder: Path) -> tuple[pa.Table, pa.Table]:
+    """Read events and labels back, each with its ``partition_key``, and check every day's digest.
+
+    Raises
+    ------
+    IntegrityError
+        If a file is missing, or is not what the snapshot names: the cache that it came from is damaged.
+    """
+    tables = []
+    for table in (EVENTS, LABELS):
+        days = []
+        for key, digest in _expected(snapshot, table).items():
+            path = folder / table / f"{key}.parquet"
+            rows = pq.read_table(path) if path.is_file() else None
+            if rows is None or table_digest(rows) != digest:
+                raise IntegrityError(
+                    f"The {table} of {snapshot.dataset} {key} in the snapshot are not the rows that it names. "
+                    "The DVC cache is damaged: remove the object, or the whole cache, and train again."
+                )
+            days.append(rows.append_column(PARTITION_COLUMN, pa.repeat(key, rows.num_rows)))
+        tables.append(pa.concat_tables(days, promote_options="permissive"))
+    return tables[0], tables[1]
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write a table so that the same rows always give the same bytes."""
+    pq.write_table(table.combine_chunks(), path, compression="zstd", version="2.6", store_schema=False)
+
+
+def _require_enough(snapshot: Snapshot, config: DatasetConfig) -> None:
+    present = len(snapshot.training_days)
+    # A holdout, a day to choose between candidates, and a day to learn from.
+    required = max(config.training.min_days, config.training.holdout_days + 2)
+    if present >= required:
+        return
+    mismatched = (
+        f" The rows of {len(snapshot.left_out)} more (from {snapshot.left_out[0]}) are not those that their "
+        "validation published: validate them again."
+        if snapshot.left_out
+        else ""
+    )
+    raise NotReadyError(
+        f"{snapshot.dataset} has {present} published days with labels from {snapshot.first_partition} to "
+        f"{snapshot.last_partition}; a training needs {required}. Ingest and validate "
+        f"{required - present} more, or lower `training.min_days` in params.yaml.{mismatched}"
+    )
+
+
+def _expected(snapshot: Snapshot, table: str) -> dict[str, str]:
+    if table == EVENTS:
+        return {day.partition_key: day.events_digest for day in snapshot.days}
+    return {day.partition_key: day.labels_digest for day in snapshot.days if day.labels_digest is not None}
+
+
+def _digests(lake: Lake, dataset: str, table: str, keys: Iterable[str]) -> dict[str, tuple[str, int]]:
+    return {
+        key: (table_digest(rows), rows.num_rows) for key, rows in _by_partition(lake, dataset, table, keys)
+    }
+
+
+def _by_partition(
+    lake: Lake, dataset: str, table: str, keys: Iterable[str]
+) -> Iterator[tuple[str, pa.Table]]:
+    """Give each partition that has rows, in canonical form, from one read of the lake."""
+    wanted = list(keys)
+    if not wanted or not lake.exists(dataset, _LAKE_TABLES[table]):
+        return
+    rows = lake.read(dataset, _LAKE_TABLES[table], partitions=wanted).sort_by(PARTITION_COLUMN)
+    names, starts, sizes = np.unique(
+        rows[PARTITION_COLUMN].to_numpy(), return_index=True, return_counts=True
+    )
+    plain = rows.drop_columns([PARTITION_COLUMN])
+    for name, start, size in zip(names, starts, sizes, strict=True):
+        yield str(name), canonical(plain.slice(int(start), int(size)))

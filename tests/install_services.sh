@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Make sure that a PostgreSQL server's programs are there for the tests to start on a free port.
+set -euo pipefail
+
+found() { command -v initdb >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+
+if found; then exit 0; fi
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "The tests need PostgreSQL's server programs (initdb, postgres): install them with your package manager." >&2
+    exit 1
+fi
+as_root=""
+[ "$(id -u)" = 0 ] || as_root="sudo -n"
+echo "Installing PostgreSQL for the tests (Debian's package; its own cluster is not started)."
+# Without this, Debian's package would set up and start a server on the standard port.
+$as_root mkdir -p /etc/postgresql-common
+[ -e /etc/postgresql-common/createcluster.conf ] ||
+    echo 'create_main_cluster = false' | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postgresql >/dev/null
+found || { echo "PostgreSQL was installed, but initdb is not where Debian puts it." >&2; exit 1; }
