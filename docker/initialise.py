@@ -23,10 +23,10 @@ MIN_CHARS = {
     "AIRFLOW_FERNET_KEY": 44,
 }
 BUCKETS = ("holdfast", "mlflow", "dvc")
-CREATE_ADMIN = (
-    "airflow users create --use-random-password --username admin --role Admin "
-    "--email admin@example.org --firstname Holdfast --lastname Admin"
-).split()
+CREATE_ADMIN = [
+    *("airflow", "users", "create", "--use-random-password", "--username", "admin", "--role", "Admin"),
+    *("--email", "admin@example.org", "--firstname", "Holdfast", "--lastname", "Admin"),
+]
 
 
 def refusals(environ: dict[str, str]) -> list[str]:

@@ -44,7 +44,7 @@ class SourceConfig(_Closed):
     package: str | None = None
     tables: dict[Name, str] = Field(min_length=1)
     sql: str | None = None
-    delimiter: str = ","
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
     missing: tuple[str, ...] = ("", "NA")
     replay_year: int | None = None
 
@@ -147,6 +147,8 @@ class DatasetConfig(_Closed):
     def _columns_agree(self) -> DatasetConfig:
         if self.target not in self.labels:
             raise ValueError(f"target `{self.target}` is not among `labels` ({', '.join(self.labels)})")
+        if unknown := sorted(set(self.key) - set(self.columns)):
+            raise ValueError(f"{', '.join(unknown)}: a key must be one of `columns`")
         if both := sorted(set(self.columns) & (set(self.labels) | set(self.leaks))):
             raise ValueError(f"{', '.join(both)}: a label or leak can't be an input column too")
         if leaking := sorted(set(self.features.columns) & (set(self.labels) | set(self.leaks))):

@@ -118,7 +118,7 @@ class Decision(Record):
     @property
     def digest(self) -> str:
         """The SHA-256 of what was decided, without the facts of the run, in hex."""
-        return digest_of(self.model_dump(mode="json", exclude=set(self.volatile)))
+        return digest_of(json.loads(self.model_dump_json(exclude=set(self.volatile))))
 
 
 class PartitionVersion(Record):
@@ -367,3 +367,17 @@ class Retraining(Record):
     model_version: str | None = None
     requested_at: datetime
     updated_at: datetime
+
+
+class RetrainingVerdict(Record):
+    """What is to be done about the drift of one night.
+
+    ``retraining`` is the one requested or suppressed for that night; for ``wait``, the one that
+    is under way; None for ``calm``.
+    """
+
+    dataset: str
+    partition_key: str
+    verdict: Literal["calm", "suppressed", "wait", "go"]
+    reason: str
+    retraining: Retraining | None = None

@@ -69,7 +69,6 @@ class BundleDescription(_Closed):
 
     format: Literal["holdfast-bundle"] = FORMAT
     format_version: Literal[1] = FORMAT_VERSION
-    dataset: str
     candidate: str
     task: Task
     target: str

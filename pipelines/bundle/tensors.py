@@ -6,7 +6,7 @@ Family ``trees`` (``t`` trees of ``n`` nodes together, ``c`` splits by category,
     tree_start      int64   (t + 1,) where each tree's nodes begin; the last is n
     feature         int32   (n,)     column: numeric ones first, then categorical; -1 for a leaf
     threshold       float64 (n,)     a value up to it goes left; 0 where there is none
-    missing_left    uint8   (n,)     whether a missing value goes left (numeric splits)
+    missing_left    uint8   (n,)     whether a value that is missing or infinite goes left (numeric splits)
     category_row    int32   (n,)     row of category_left; -1 for leaves and numeric splits
     right           int32   (n,)     the right child, counted from the tree's root; 0 for a leaf
     value           float64 (n,)     what a leaf adds; 0 for splits

@@ -124,6 +124,15 @@ class Ledger:
             payload = connection.execute(query.order_by(decisions.c.id.desc()).limit(1)).scalar_one_or_none()
         return None if payload is None else kind.model_validate_json(payload)
 
+    def find(self, kind: type[DecisionT], dataset: str, digest: str) -> DecisionT | None:
+        """Return the decision of a kind that has this digest, superseded or not; None if there is none."""
+        query = _narrow(select(decisions.c.payload), kind, dataset, None, None).where(
+            decisions.c.digest == digest
+        )
+        with self._transaction("read the ledger") as connection:
+            payload = connection.execute(query.order_by(decisions.c.id).limit(1)).scalar_one_or_none()
+        return None if payload is None else kind.model_validate_json(payload)
+
     def history(
         self,
         kind: type[DecisionT],

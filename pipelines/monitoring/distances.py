@@ -126,12 +126,13 @@ def block_jensen_shannon(codes: Integers, days: Integers, starts: Sequence[int],
     return jensen_shannon(per_day.sum(axis=0) - inside, inside)
 
 
-def block_missing_share(missing: npt.NDArray[np.bool_], days: Integers, starts: Sequence[int], block_days: int) -> Floats:
+def block_missing_share(
+    missing: npt.NDArray[np.bool_], days: Integers, starts: Sequence[int], block_days: int
+) -> Floats:
     """Return how far each block's share of nulls is from that of all other days, shape (b,)."""
     n_days = int(days.max(initial=0)) + 1
-    counts = np.stack(
-        [np.bincount(days, minlength=n_days), np.bincount(days, weights=missing, minlength=n_days)], axis=1
-    )
+    rows = np.bincount(days, minlength=n_days).astype(np.float64)
+    counts = np.stack([rows, np.bincount(days, weights=missing, minlength=n_days)], axis=1)
     inside = block_sums(counts, starts, block_days)
     outside = counts.sum(axis=0) - inside
     with np.errstate(invalid="ignore", divide="ignore"):

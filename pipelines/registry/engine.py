@@ -47,7 +47,10 @@ def open_client(tracking_uri: str, home: Path) -> MlflowClient:
     # Alembic tells of every migration of a new database, at the level of a warning or below.
     logging.getLogger("alembic").setLevel(logging.ERROR)
     home.mkdir(parents=True, exist_ok=True)
-    with engine_errors(f"open {_without_password(tracking_uri)}"), (home / "mlflow-setup.lock").open("w") as lock:
+    with (
+        engine_errors(f"open {_without_password(tracking_uri)}"),
+        (home / "mlflow-setup.lock").open("w") as lock,
+    ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
         client.search_experiments(max_results=1)

@@ -45,8 +45,8 @@ def verified_copy(path: Path, *, digest: str, fetch: Fetch, digest_of: Digest) -
         found = digest_of(fetched)
         if found != digest:
             raise IntegrityError(
-                f"The registry's copy of {path.parent.name}/{path.name} has digest {found[:16]}, but its record "
-                f"says {digest[:16]}: it was changed after training. Restore it, or train again."
+                f"The registry's {path.name} of version {path.parent.name} has digest {found[:16]}, but the "
+                f"ledger says {digest[:16]}: it was changed after training. Restore it, or train again."
             )
         return _put_in_place(fetched, path, is_good=lambda: _holds(path, digest, digest_of))
 
@@ -76,7 +76,9 @@ def _put_in_place(fetched: Path, path: Path, *, is_good: Callable[[], bool]) -> 
             if is_good():
                 return path
             _discard(path)
-    raise EngineError(f"Can't put a copy at {path}: check that the folder is writable, and remove what is there.")
+    raise EngineError(
+        f"Can't put a copy at {path}: check that the folder is writable, and remove what is there."
+    )
 
 
 def _discard(path: Path) -> None:

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
+from pipelines.bundle.files import GOLDEN_FILE, PREDICTION
+
 # Named, not inferred: inferring them loads the model in a fresh process and takes forty times as long.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "torch")
-_NOT_FEATURES = frozenset({"row_id", "partition_key", "event_time", "prediction"})
 
 
 def save_pyfunc(bundle: Path, python_model: Path, target: Path) -> None:
@@ -37,14 +38,14 @@ def save_pyfunc(bundle: Path, python_model: Path, target: Path) -> None:
         path=str(target),
         python_model=str(python_model),
         artifacts={"bundle": str(bundle)},
-        signature=_signature(pq.read_schema(bundle / "golden.parquet")),
+        signature=_signature(pq.read_schema(bundle / GOLDEN_FILE)),
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
 
 
 def _signature(golden: pa.Schema) -> ModelSignature:
     """Return the features of the golden rows as MLflow's input; every one may be null."""
-    features = [field for field in golden if field.name not in _NOT_FEATURES]
+    features = [field for field in golden if field.name != PREDICTION]
     return ModelSignature(
         inputs=Schema(
             [

@@ -134,9 +134,9 @@ def _require_small(checkout: Path) -> None:
     if sum(sizes.values()) > _MAX_UNTRACKED_BYTES:
         largest = max(sizes, key=lambda path: sizes[path])
         raise ConfigError(
-            f"{checkout} holds {sum(sizes.values()) >> 20} MiB that are neither committed nor ignored, such as "
-            f"{largest.name}: commit them, or name them in .gitignore, so that they are not copied into "
-            "every training."
+            f"{checkout} holds {sum(sizes.values()) >> 20} MiB that are neither committed nor ignored, "
+            f"such as {largest.name}: commit them, or name them in .gitignore, so that no training has to "
+            "copy them."
         )
 
 
@@ -148,10 +148,22 @@ def _run_git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = 
     # Variables such as GIT_DIR, which git sets for its hooks, would lead to another repository. One
     # owned by another user (a mounted one, in a container) is as good as one's own: nothing of it runs.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]
+    command = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.fsmonitor=false",
+    ]
     try:
         done = subprocess.run(
-            [*command, *arguments], cwd=folder, env=inherited | dict(environ or {}), capture_output=True, check=False
+            [*command, *arguments],
+            cwd=folder,
+            env=inherited | dict(environ or {}),
+            capture_output=True,
+            check=False,
         )
     except FileNotFoundError as error:
         raise ConfigError("The program `git` is not installed, and a training needs it.") from error

@@ -147,8 +147,8 @@ def read_snapshot(snapshot: Snapshot, folder: Path) -> tuple[pa.Table, pa.Table]
             rows = pq.read_table(path) if path.is_file() else None
             if rows is None or table_digest(rows) != digest:
                 raise IntegrityError(
-                    f"The {table} of {snapshot.dataset} {key} in the snapshot are not the rows that it names. "
-                    "The DVC cache is damaged: remove the object, or the whole cache, and train again."
+                    f"The {table} of {snapshot.dataset} {key} in the snapshot are not the rows that it "
+                    "names. The DVC cache is damaged: remove the object, or the whole cache, and train again."
                 )
             days.append(rows.append_column(PARTITION_COLUMN, pa.repeat(key, rows.num_rows)))
         tables.append(pa.concat_tables(days, promote_options="permissive"))
@@ -199,9 +199,7 @@ def _by_partition(
     if not wanted or not lake.exists(dataset, _LAKE_TABLES[table]):
         return
     rows = lake.read(dataset, _LAKE_TABLES[table], partitions=wanted).sort_by(PARTITION_COLUMN)
-    names, starts, sizes = np.unique(
-        rows[PARTITION_COLUMN].to_numpy(), return_index=True, return_counts=True
-    )
+    names, starts, sizes = np.unique(rows[PARTITION_COLUMN].to_numpy(), return_index=True, return_counts=True)
     plain = rows.drop_columns([PARTITION_COLUMN])
     for name, start, size in zip(names, starts, sizes, strict=True):
         yield str(name), canonical(plain.slice(int(start), int(size)))

@@ -1,0 +1,1 @@
+"""Ingestion: sources of rows, the calendar that they are read by, and their cast to declared types."""

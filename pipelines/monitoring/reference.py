@@ -1,0 +1,96 @@
+"""The rows that a model was made and judged on: what later nights are compared with."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.config import DatasetConfig
+from pipelines.errors import IntegrityError
+from pipelines.monitoring.distances import Floats, Integers
+
+PREDICTION = "prediction"
+IS_HOLDOUT = "is_holdout"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The reference rows of one model version.
+
+    Parameters
+    ----------
+    table : pyarrow.Table, shape (n, k)
+        ``row_id``, ``partition_key``, ``event_time``, the features, ``prediction``, the target and
+        ``is_holdout``; features and target may be null.
+    digest : str
+        SHA-256 of the file they came from, in hex.
+    """
+
+    table: pa.Table
+    digest: str
+
+    @cached_property
+    def holdout(self) -> pa.Table:
+        """The rows that the model has not been trained on."""
+        return self.table.filter(self.table[IS_HOLDOUT])
+
+
+def read_reference(path: Path, config: DatasetConfig) -> Reference:
+    """Read ``reference.parquet`` of a model version.
+
+    Raises
+    ------
+    IntegrityError
+        If it is not readable, lacks a column, or has no rows.
+    """
+    needed = ["partition_key", *config.features.columns, PREDICTION, config.target, IS_HOLDOUT]
+    try:
+        content = path.read_bytes()
+        table = pq.read_table(pa.BufferReader(content))
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(f"{path} is no readable reference of a model: {error}") from error
+    if absent := [name for name in needed if name not in table.column_names]:
+        raise IntegrityError(f"The reference {path} lacks {', '.join(absent)}; train the model again.")
+    if not table.num_rows:
+        raise IntegrityError(f"The reference {path} has no rows; train the model again.")
+    return Reference(table=table, digest=hashlib.sha256(content).hexdigest())
+
+
+def day_numbers(table: pa.Table) -> tuple[Integers, int]:
+    """Return each row's day, counted from 0 over the days that occur, and how many there are."""
+    keys = table["partition_key"].to_numpy(zero_copy_only=False).astype(str)
+    days, numbers = np.unique(keys, return_inverse=True)
+    return numbers.astype(np.int64), int(days.size)
+
+
+def numeric_values(table: pa.Table, column: str) -> Floats:
+    """Return a column as float64, shape (n,), with nan for null and for what is not finite."""
+    plain = pc.cast(table[column], pa.float64()).to_numpy(zero_copy_only=False)
+    values = np.array(plain, dtype=np.float64)
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def category_codes(*tables: pa.Table, column: str) -> list[Integers]:
+    """Return a column of each table as codes of one common list of categories; -1 for null."""
+    plain = [pc.cast(table[column], pa.string()).combine_chunks() for table in tables]
+    together = pa.chunked_array(plain, type=pa.string()).combine_chunks().dictionary_encode()
+    codes = pc.fill_null(together.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    ends = np.cumsum([len(part) for part in plain])[:-1]
+    return [np.asarray(part) for part in np.split(codes, ends)]
+
+
+def is_missing(table: pa.Table, column: str) -> npt.NDArray[np.bool_]:
+    """Return which rows have no (finite) value, shape (n,)."""
+    kind = table.schema.field(column).type
+    if pa.types.is_floating(kind):
+        return np.isnan(numeric_values(table, column))
+    return np.asarray(pc.is_null(table[column]).to_numpy(zero_copy_only=False), dtype=np.bool_)

@@ -1,0 +1,109 @@
+"""What was known on a night: its windows of features, predictions and labels, read from the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.config import DatasetConfig
+from pipelines.features.query import load_features
+from pipelines.monitoring.performance import join_labels
+from pipelines.records import partition_range, shift_partition
+from pipelines.storage.lake import Lake
+
+
+@dataclass(frozen=True)
+class Window:
+    """All that a night is judged by.
+
+    Parameters
+    ----------
+    features : pyarrow.Table
+        The features of the published rows of the last ``window_days`` days, the night included.
+    predictions : pyarrow.Table
+        The model's own predictions of those days.
+    labels : pyarrow.Table
+        ``row_id``, ``partition_key`` and the target of the published rows of the last
+        ``window_days`` days whose labels had come by that night.
+    labelled : pyarrow.Table
+        The model's predictions of those days, joined with the labels.
+    first, last : str
+        The partition keys that the window of features starts and ends with.
+    """
+
+    features: pa.Table
+    predictions: pa.Table
+    labels: pa.Table
+    labelled: pa.Table
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class WindowReader:
+    """Reads windows of one dataset.
+
+    Parameters
+    ----------
+    lake : Lake
+        Its tables.
+    dataset : str
+        Which.
+    config : DatasetConfig
+        Its configuration.
+    project : Path
+        The folder that the features' SQL is below.
+    """
+
+    lake: Lake
+    dataset: str
+    config: DatasetConfig
+    project: Path
+
+    def read(self, partition_key: str, model_version: str) -> Window:
+        """Return the windows of one night, as they were known on that night.
+
+        Labels of later nights are left alone, also where the lake holds them already.
+
+        Raises
+        ------
+        NotReadyError
+            If a table does not exist yet.
+        """
+        days = self._days(partition_key)
+        mature_days = self._days(shift_partition(partition_key, -self.config.label_delay_days))
+        published = set(self.lake.partition_keys(self.dataset, "validated"))
+        labels = self._labels([day for day in mature_days if day in published])
+        return Window(
+            features=load_features(
+                self.lake,
+                self.dataset,
+                config=self.config,
+                project=self.project,
+                partitions=[day for day in days if day in published],
+            ),
+            predictions=self._predictions(days, model_version),
+            labels=labels,
+            labelled=join_labels(self._predictions(mature_days, model_version), labels, self.config.target),
+            first=days[0],
+            last=days[-1],
+        )
+
+    def _days(self, last: str) -> list[str]:
+        return partition_range(shift_partition(last, 1 - self.config.monitoring.window_days), last)
+
+    def _predictions(self, days: Sequence[str], model_version: str) -> pa.Table:
+        found = self.lake.read(self.dataset, "predictions", partitions=days)
+        return found.filter(pc.equal(found["model_version"], model_version))
+
+    def _labels(self, days: Sequence[str]) -> pa.Table:
+        """Return the known labels of published rows; what went to quarantine was never scored."""
+        target = self.config.target
+        labels = self.lake.read(self.dataset, "labels", partitions=days, columns=["row_id", target])
+        rows = self.lake.read(self.dataset, "validated", partitions=days, columns=["row_id"])
+        is_known = pc.and_(pc.is_in(labels["row_id"], value_set=rows["row_id"]), pc.is_valid(labels[target]))
+        return labels.filter(is_known)

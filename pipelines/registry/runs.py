@@ -1,0 +1,131 @@
+"""Trainings as MLflow runs: what lies where in one, and how it is written and read."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from pydantic import ValidationError
+
+from pipelines.errors import IntegrityError
+from pipelines.records import TrainedModel
+from pipelines.registry.engine import engine_errors
+
+BUNDLE = "bundle"
+REFERENCE = "reference.parquet"
+MODEL = "model"
+KEY_TAG = "holdfast.training_key"
+DIGEST_TAG = "holdfast.bundle_digest"
+_LINEAGE = "lineage"
+_TRAINED = "trained.json"
+_MAX_DATASET_DIGEST_CHARS = 36
+
+
+def experiment_of(client: MlflowClient, dataset: str, artifacts_uri: str) -> str:
+    """Return the id of the dataset's experiment, which is made at first use."""
+    found = client.get_experiment_by_name(dataset)
+    if found is None:
+        try:
+            return str(client.create_experiment(dataset, f"{artifacts_uri}/{dataset}"))
+        except MlflowException:
+            # Somebody else just made it.
+            found = client.get_experiment_by_name(dataset)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def write_content(
+    client: MlflowClient,
+    trained: TrainedModel,
+    *,
+    outputs: Path,
+    params: Mapping[str, str],
+    files: Sequence[Path],
+) -> None:
+    """Fill the run ``trained.mlflow_run_id``; the description that makes it readable comes last."""
+    run_id, stamp = trained.mlflow_run_id, int(time.time() * 1000)
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, value, stamp, 0) for name, value in trained.metrics.items()],
+        params=[Param(name, str(value)) for name, value in params.items()],
+        tags=[RunTag(DIGEST_TAG, trained.bundle_digest)],
+    )
+    client.log_inputs(run_id, [_dataset_input(trained)])
+    for path in sorted(outputs.iterdir()):
+        client.log_artifact(run_id, str(path))
+    for path in files:
+        client.log_artifact(run_id, str(path), _LINEAGE)
+    client.log_text(run_id, trained.model_dump_json(indent=2), _TRAINED)
+
+
+def find_run(client: MlflowClient, dataset: str, training_key: str) -> str | None:
+    """Return the run that first finished the training ``training_key``; None if none did."""
+    experiment = client.get_experiment_by_name(dataset)
+    if experiment is None:
+        return None
+    found = client.search_runs(
+        [experiment.experiment_id],
+        f"tags.`{KEY_TAG}` = '{training_key}' and attributes.status = 'FINISHED'",
+        order_by=["attributes.end_time ASC"],
+        max_results=1,
+    )
+    return str(found[0].info.run_id) if found else None
+
+
+def read_trained(client: MlflowClient, run_id: str) -> TrainedModel:
+    """Return what a run says of its training.
+
+    Raises
+    ------
+    IntegrityError
+        If it says nothing that can be read.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        text = Path(client.download_artifacts(run_id, _TRAINED, scratch)).read_bytes()
+    try:
+        return TrainedModel.model_validate_json(text)
+    except ValidationError as error:
+        raise IntegrityError(
+            f"{_TRAINED} of the MLflow run {run_id} describes no trained model "
+            f"({error.error_count()} problems): delete that run, and train again."
+        ) from error
+
+
+def fetch(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
+    """Bring one artifact of a run, a file or a folder, into ``folder``; return where it lies."""
+    with engine_errors(f"fetch {path} of the run {run_id}"):
+        return Path(client.download_artifacts(run_id, path, str(folder)))
+
+
+def read_lineage(client: MlflowClient, run_id: str, name: str) -> str | None:
+    """Return the text of a file below ``lineage/``; None if there is none of that name."""
+    with engine_errors(f"list the lineage of the run {run_id}"):
+        present = {item.path for item in client.list_artifacts(run_id, _LINEAGE)}
+    if f"{_LINEAGE}/{name}" not in present:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        return fetch(client, run_id, f"{_LINEAGE}/{name}", Path(scratch)).read_text(encoding="utf-8")
+
+
+def _dataset_input(trained: TrainedModel) -> DatasetInput:
+    """Return the training's data as MLflow shows it: what, which days, which digest."""
+    days = trained.model_dump(
+        mode="json", include={"first_partition", "last_partition", "n_partitions", "n_rows"}
+    )
+    return DatasetInput(
+        Dataset(
+            name=trained.dataset,
+            digest=trained.snapshot_digest[:_MAX_DATASET_DIGEST_CHARS],
+            source_type="holdfast",
+            source=json.dumps({"snapshot_digest": trained.snapshot_digest}),
+            profile=json.dumps(days),
+        ),
+        tags=[InputTag("mlflow.data.context", "training")],
+    )

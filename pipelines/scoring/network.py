@@ -1,0 +1,73 @@
+"""The embedding network as plain tensor operations on its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipelines.bundle.description import NetworkArchitecture
+from pipelines.features.encoding import Encoding
+
+# Rows in flight at once, so that memory stays bounded however many there are.
+_BLOCK_ROWS = {"cpu": 2**13, "cuda": 2**18}
+
+
+class EmbeddingNetwork:
+    """The network's one output, for encoded rows.
+
+    All is reckoned in float64, from weights that were trained in float32: so CPU, GPU and the
+    training library agree far below any tolerance, whatever the order of their sums.
+
+    Parameters
+    ----------
+    tensors : mapping of str to ndarray
+        Checked weights of family ``network``.
+    encoding : Encoding
+        Holds the means and standard deviations of the numeric columns.
+    architecture : NetworkArchitecture
+        The numbers of embeddings and layers, and the limit of the inputs.
+    device : torch.device
+        Where the weights lie and the sums are made.
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, npt.NDArray[Any]],
+        encoding: Encoding,
+        architecture: NetworkArchitecture,
+        device: torch.device,
+    ) -> None:
+        weights = {name: torch.from_numpy(array).to(device).double() for name, array in tensors.items()}
+        n_embeddings, n_layers = len(architecture.embedding_widths), len(architecture.hidden_widths) + 1
+        self._embeddings = [weights[f"embedding.{i}"] for i in range(n_embeddings)]
+        self._layers = [(weights[f"layer.{j}.weight"], weights[f"layer.{j}.bias"]) for j in range(n_layers)]
+        self._limit = architecture.input_limit
+        self._scale, self._shift = architecture.target_std, architecture.target_mean
+        as_tensor = {"dtype": torch.float64, "device": device}
+        self._mean = torch.tensor([column.mean for column in encoding.numeric], **as_tensor)
+        self._std = torch.tensor([column.std for column in encoding.numeric], **as_tensor)
+        self._block_rows = _BLOCK_ROWS[device.type]
+
+    def __call__(self, numeric: Tensor, codes: Tensor) -> Tensor:
+        """Return the output in the units of the target (log-odds, for task ``binary``).
+
+        Parameters and result are as for :class:`~pipelines.scoring.trees.TreeEnsemble`.
+        """
+        blocks = zip(numeric.split(self._block_rows), codes.split(self._block_rows), strict=True)
+        return torch.cat([self._block(*block) for block in blocks])
+
+    def _block(self, numeric: Tensor, codes: Tensor) -> Tensor:
+        is_known = numeric.isfinite()
+        standard = ((numeric - self._mean) / self._std).clamp(-self._limit, self._limit)
+        inputs = [standard.where(is_known, 0.0), (~is_known).double()]
+        inputs += [table[codes[:, i]] for i, table in enumerate(self._embeddings)]
+        hidden = torch.cat(inputs, dim=1)
+        for weight, bias in self._layers[:-1]:
+            hidden = functional.relu(functional.linear(hidden, weight, bias))
+        weight, bias = self._layers[-1]
+        return functional.linear(hidden, weight, bias)[:, 0] * self._scale + self._shift

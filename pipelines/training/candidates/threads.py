@@ -1,0 +1,25 @@
+"""How many threads the numeric libraries use while a model is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from threadpoolctl import threadpool_limits
+
+
+@contextmanager
+def limited_threads(n_threads: int) -> Iterator[None]:
+    """Hold OpenMP, BLAS and torch to ``n_threads`` each, and give back what was set before.
+
+    Fits that run beside each other slow each other down fivefold if each takes every core, and the
+    order of sums, so the last bits of the weights, depends on the number of threads.
+    """
+    before = torch.get_num_threads()
+    with threadpool_limits(limits=n_threads):
+        torch.set_num_threads(n_threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

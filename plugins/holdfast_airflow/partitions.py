@@ -1,0 +1,78 @@
+"""The one place that says which night a run works on, and hands that night on to the next Dag.
+
+A night is Airflow's partition key. A scheduled run, a backfill and an asset event carry it; a run
+that a person starts may carry it too, or says it in its form. It never comes from the clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Asset, Context
+
+from holdfast_airflow.forms import answer
+from pipelines.errors import ConfigError
+from pipelines.records import partition_date, partition_range
+
+
+def night_of(context: Context, *, field: str = "night") -> str:
+    """Return the partition key that a run works on.
+
+    Parameters
+    ----------
+    context : Context
+        The task's context.
+    field : str
+        The field of the form that says it, where the run carries no partition key.
+
+    Raises
+    ------
+    ConfigError
+        If neither says it, if they say different nights, or if it is no date.
+    """
+    carried, asked = context["dag_run"].partition_key, answer(context["params"], field)
+    if carried is not None and asked is not None and carried != asked:
+        raise ConfigError(
+            f"The run carries the partition key {carried}, but its form says {asked} (`{field}`): give one of them."
+        )
+    night = carried or asked
+    if night is None:
+        raise ConfigError(
+            f"No night is given. Start {context['dag_run'].dag_id} with a partition key (YYYY-MM-DD), or fill in "
+            f"`{field}` in the form."
+        )
+    partition_date(night)
+    return night
+
+
+def days_of(context: Context) -> tuple[str, str]:
+    """Return the first and last day that an ingestion works on; the same one for a single night.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`night_of`; also if a last day comes without a first one, or before it.
+    """
+    last = answer(context["params"], "last")
+    if last is None:
+        night = night_of(context, field="first")
+        return night, night
+    first = answer(context["params"], "first")
+    if first is None:
+        raise ConfigError(f"`last` is {last}, but `first` is empty: give both ends of the range.")
+    if context["dag_run"].partition_key is not None:
+        raise ConfigError("Give either a partition key or a range (`first`, `last`), not both.")
+    partition_range(first, last)
+    return first, last
+
+
+def hand_on(context: Context, assets: list[Asset], night: str, extra: dict[str, Any] | None = None) -> None:
+    """Make a task's asset events carry a night, however the run itself was started.
+
+    A task that succeeds emits one event an outlet. Naming its partition replaces the run's own
+    key, so the event is never doubled, and a run without a key still moves the chain on.
+    """
+    for asset in assets:
+        event = context["outlet_events"][asset]
+        event.add_partitions(night)
+        event.extra.update(extra or {})
