@@ -148,6 +148,10 @@ class IngestionRecord(Decision):
     labels_partition_key: str | None = None
     labels_digest: str | None = None
     n_labels: int = 0
+    # Events of the label partition whose target is null: they bring no label.
+    n_unlabelled: int = 0
+    # Rows of files in which no row has a readable time: no partition can claim them.
+    n_undated: int = 0
 
 
 class ExpectationOutcome(Record):

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipelines.config import Task
 from pipelines.features.encoding import Encoding
 
-FORMAT = "holdfast-bundle"
-FORMAT_VERSION = 1
 # A leaf is one bit of a positive int32 in the scorer, so a tree has no more of them.
 MAX_LEAVES = 31
 
@@ -67,8 +65,8 @@ class TrainingNotes(_Closed):
 class BundleDescription(_Closed):
     """The whole of ``model.json``."""
 
-    format: Literal["holdfast-bundle"] = FORMAT
-    format_version: Literal[1] = FORMAT_VERSION
+    format: Literal["holdfast-bundle"] = "holdfast-bundle"
+    format_version: Literal[1] = 1
     candidate: str
     task: Task
     target: str

@@ -118,7 +118,9 @@ def read_bundle(path: Path) -> Bundle:
     try:
         tensors = load(contents[WEIGHTS_FILE])
     except (SafetensorError, KeyError, ValueError) as error:
-        raise IntegrityError(f"{path / WEIGHTS_FILE} is no safetensors file of known types: {error}") from error
+        raise IntegrityError(
+            f"{path / WEIGHTS_FILE} is no safetensors file of known types: {error}"
+        ) from error
     check_tensors(tensors, description)
     try:
         golden = pq.read_table(pa.BufferReader(contents[GOLDEN_FILE]))

@@ -21,6 +21,7 @@ Family ``network``: ``embedding.<i>`` float32 (levels + 1, width), the last row 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,9 +116,7 @@ def _tree_specs(architecture: TreesArchitecture) -> dict[str, TensorSpec]:
         "category_row": TensorSpec("int32", nodes),
         "right": TensorSpec("int32", nodes),
         "value": TensorSpec("float64", nodes),
-        "category_left": TensorSpec(
-            "uint8", (architecture.n_category_splits, architecture.category_width)
-        ),
+        "category_left": TensorSpec("uint8", (architecture.n_category_splits, architecture.category_width)),
     }
 
 
@@ -137,15 +136,13 @@ def _network_specs(architecture: NetworkArchitecture, encoding: Encoding) -> dic
     return specs
 
 
-def _check_trees(
-    tensors: Mapping[str, Array], encoding: Encoding, architecture: TreesArchitecture
-) -> None:
+def _check_trees(tensors: Mapping[str, Array], encoding: Encoding, architecture: TreesArchitecture) -> None:
     start, right, feature = tensors["tree_start"], tensors["right"], tensors["feature"]
     category_row = tensors["category_row"]
     n_numeric, n_features = len(encoding.numeric), len(encoding.numeric) + len(encoding.categorical)
     if start[0] != 0 or start[-1] != architecture.n_nodes or (np.diff(start) < 1).any():
         raise IntegrityError("The trees' nodes do not fill the weights from end to end.")
-    for first, stop in zip(start[:-1], start[1:], strict=True):
+    for first, stop in pairwise(start.tolist()):
         subtree_sizes(right[first:stop])
         if np.count_nonzero(right[first:stop] == 0) > MAX_LEAVES:
             raise IntegrityError(f"A tree has more than the {MAX_LEAVES} leaves that the format allows.")

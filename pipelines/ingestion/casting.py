@@ -63,7 +63,7 @@ def text_of(column: str) -> str:
     return f"left(CAST({identifier(column)} AS VARCHAR), {MAX_TEXT_CHARS})"
 
 
-def miscast_expression(cast_columns: Mapping[str, str], types: Mapping[str, str]) -> list[str]:
+def miscast_members(cast_columns: Mapping[str, str], types: Mapping[str, str]) -> list[str]:
     """Return SQL for the JSON members of a row's miscast cells, null for a cell that is well.
 
     Parameters

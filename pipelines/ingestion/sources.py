@@ -23,7 +23,6 @@ FILE_COLUMN = "holdfast_file"
 # One thread: a night's read takes about a second, runs beside other tasks, and keeps the rows' order.
 _ENGINE: dict[str, str | int | float | list[str]] = {
     "threads": 1,
-    "TimeZone": "UTC",
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
@@ -83,6 +82,7 @@ def open_source(config: DatasetConfig, settings: Settings) -> Iterator[Source]:
     with tempfile.TemporaryDirectory(prefix="holdfast-source-") as scratch:
         tables = locate(config.source, sources=settings.sources, scratch=Path(scratch))
         with duckdb.connect(config={**_ENGINE, "temp_directory": scratch}) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
             has_query = config.source.sql is not None
             for table, files in tables.items():
                 if has_query:
@@ -198,9 +198,7 @@ def _require_one_header(files: Sequence[SourceFile]) -> None:
     first = files[0]
     for file in files:
         if missing := [name for name in first.columns if name not in file.columns]:
-            raise SchemaError(
-                f"{file.name}: {_absent(missing[0], file.columns)} Table {table!r} has it elsewhere."
-            )
+            raise SchemaError(f"{file.name}: {_absent(missing[0], file.columns)} {first.name} has it.")
         if extra := [name for name in file.columns if name not in first.columns]:
             raise SchemaError(f"{file.name} has a column {extra[0]!r} that {first.name} has not.")
 

@@ -48,9 +48,10 @@ class EmbeddingNetwork:
         self._layers = [(weights[f"layer.{j}.weight"], weights[f"layer.{j}.bias"]) for j in range(n_layers)]
         self._limit = architecture.input_limit
         self._scale, self._shift = architecture.target_std, architecture.target_mean
-        as_tensor = {"dtype": torch.float64, "device": device}
-        self._mean = torch.tensor([column.mean for column in encoding.numeric], **as_tensor)
-        self._std = torch.tensor([column.std for column in encoding.numeric], **as_tensor)
+        self._mean = torch.tensor([column.mean for column in encoding.numeric], dtype=torch.float64).to(
+            device
+        )
+        self._std = torch.tensor([column.std for column in encoding.numeric], dtype=torch.float64).to(device)
         self._block_rows = _BLOCK_ROWS[device.type]
 
     def __call__(self, numeric: Tensor, codes: Tensor) -> Tensor:
@@ -58,7 +59,9 @@ class EmbeddingNetwork:
 
         Parameters and result are as for :class:`~pipelines.scoring.trees.TreeEnsemble`.
         """
-        blocks = zip(numeric.split(self._block_rows), codes.split(self._block_rows), strict=True)
+        blocks = zip(
+            torch.split(numeric, self._block_rows), torch.split(codes, self._block_rows), strict=True
+        )
         return torch.cat([self._block(*block) for block in blocks])
 
     def _block(self, numeric: Tensor, codes: Tensor) -> Tensor:

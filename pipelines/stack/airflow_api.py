@@ -224,7 +224,8 @@ class AirflowApi:
                 return answer
             problem = f"{answer.status_code} {answer.text[:200]}"
         raise StackError(
-            f"Airflow's API failed {self._attempts} times at {what} ({problem}); see `holdfast logs api-server`."
+            f"Airflow's API failed {self._attempts} times at {what} ({problem}); "
+            "see `holdfast logs api-server`."
         )
 
 

@@ -61,6 +61,6 @@ def check_port(port: int, *, purpose: str, option: str) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise StackError(
-                f"Port {port}, wanted for {purpose}, can't be had ({error.strerror}): stop what listens there, "
-                f"or choose another one with {option}."
+                f"Port {port}, wanted for {purpose}, can't be had ({error.strerror}): "
+                f"stop what listens there, or choose another one with {option}."
             ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pipelines.stack.environment import (
     write_files,
 )
 from pipelines.stack.interrupts import interruptible
-from pipelines.stack.readiness import await_dags, await_health, await_mlflow
+from pipelines.stack.readiness import await_dags, await_health, await_mlflow, expected_dags
 from pipelines.stack.state import USER, StackPaths, StackState, exclusive, read_state, write_state
 from pipelines.stack.tail import last_lines
 
@@ -85,14 +85,17 @@ def up(
         _check_ports(state)
         environment = airflow_environment(settings, api_port=state.api_port, dags_folder=dags_folder)
         write_files(settings, environment)
+        problem = None
         with _all_or_nothing(paths, say):
             state = _start_all(settings, state, environment, say)
             if wait:
                 await_health(state, say=say)
                 await_mlflow(state, say=say)
-        if wait:
-            with closing(connect(settings, state)) as api:
-                await_dags(api, state, settings=settings, any_dags=dags_folder is not None, say=say)
+                wanted = expected_dags(settings) if dags_folder is None else set()
+                with connect(settings, state) as api:
+                    problem = await_dags(api, state, wanted=wanted, say=say)
+        if problem is not None:
+            raise StackError(problem)
         _say_where(paths, state, say)
         return state
 

@@ -112,9 +112,8 @@ def airflow_environment(
     inherited = {
         key: value
         for key, value in environ.items()
-        if not key.startswith(("AIRFLOW", "_AIRFLOW", "HOLDFAST_"))
+        if key != MARK and not key.startswith(("AIRFLOW", "_AIRFLOW", "HOLDFAST_"))
     }
-    inherited.pop(MARK, None)
     holdfast = {
         f"HOLDFAST_{key.upper()}": str(value)
         for key, value in settings.model_dump().items()

@@ -94,7 +94,7 @@ def _is_marked(candidate: psutil.Process, stack_id: str) -> bool:
         return (
             candidate.uids().real == os.getuid()
             and candidate.status() != psutil.STATUS_ZOMBIE
-            and candidate.environ().get(MARK) == stack_id
+            and bool(candidate.environ().get(MARK) == stack_id)
         )
     except (psutil.Error, OSError):
         # Gone meanwhile, or not ours to look into.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import datetime
 
 import httpx
@@ -86,45 +86,40 @@ def await_dags(
     api: AirflowApi,
     state: StackState,
     *,
-    settings: Settings,
-    any_dags: bool,
+    wanted: Set[str],
     say: Callable[[str], None],
     timeout_seconds: float = _DAGS_SECONDS,
-) -> None:
-    """Wait until every Dag of every enabled dataset has been parsed since the stack started.
+) -> str | None:
+    """Wait until every wanted Dag has been parsed since the stack started.
 
-    Parameters
-    ----------
-    any_dags : bool
-        Whether the Dags are not the project's own: then none in particular is waited for.
+    Returns
+    -------
+    str or None
+        What is wrong with the Dags, if something is: a person wants the stack up to look into it.
 
     Raises
     ------
     StackError
-        If a Dag file can't be imported, or a Dag does not appear in time.
+        If a process dies meanwhile.
     """
-    wanted = set() if any_dags else expected_dags(settings)
     deadline = time.monotonic() + timeout_seconds
     while True:
         _check_alive(state)
         for error in api.import_errors():
             if _time(error["timestamp"]) >= state.started_at:
                 last = error["stack_trace"].strip().splitlines()[-1]
-                raise StackError(
-                    f"The stack is up, but {error['filename']} can't be imported ({last}): mend it, and it is "
-                    "read again within a minute."
+                return (
+                    f"The stack is up, but {error['filename']} can't be imported ({last}): mend it, and it "
+                    "is read again within a minute."
                 )
-        present = {
-            dag["dag_id"]
-            for dag in api.dags()
-            if dag["last_parsed_time"] and _time(dag["last_parsed_time"]) >= state.started_at
-        }
+        parsed = [dag for dag in api.dags() if dag["last_parsed_time"]]
+        present = {dag["dag_id"] for dag in parsed if _time(dag["last_parsed_time"]) >= state.started_at}
         if wanted <= present:
             say(f"  {len(present)} Dags, no import errors")
-            return
+            return None
         if time.monotonic() > deadline:
             missing = ", ".join(sorted(wanted - present))
-            raise StackError(
+            return (
                 f"The stack is up, but after {timeout_seconds:.0f} s Airflow has no Dag {missing}; "
                 "see `holdfast logs dag-processor`."
             )

@@ -78,7 +78,8 @@ def _evidence(dataset: str, version: str, runtime: Runtime) -> GateRecord:
     evidence = runtime.ledger.latest(GateRecord, dataset, subject=version)
     if evidence is None:
         raise NotReadyError(
-            f"The gates of {dataset} v{version} were not evaluated yet: run `holdfast gate {dataset} {version}`."
+            f"The gates of {dataset} v{version} were not evaluated yet: "
+            f"run `holdfast gate {dataset} {version}` first."
         )
     return evidence
 

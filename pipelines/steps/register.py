@@ -28,7 +28,8 @@ def register(trained: TrainedModel, *, runtime: Runtime) -> TrainingRecord:
     if registered.training_key != trained.training_key:
         raise IntegrityError(
             f"MLflow says that {trained.dataset} v{version} comes from the training "
-            f"{registered.training_key[:16]}, not {trained.training_key[:16]}: delete that version, register again."
+            f"{registered.training_key[:16]}, not {trained.training_key[:16]}: delete that version, and "
+            "register again."
         )
     record = TrainingRecord(
         dataset=trained.dataset,

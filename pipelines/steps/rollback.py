@@ -54,9 +54,7 @@ def _target(dataset: str, moves: list[ChampionMove], named: str | None) -> str:
     if named is not None:
         champions = list(dict.fromkeys(move.model_version for move in moves))
         if named not in champions:
-            raise ConfigError(
-                f"v{named} has never been champion of {dataset}. {known_versions(champions)}"
-            )
+            raise ConfigError(f"v{named} has never been champion of {dataset}. {known_versions(champions)}")
         return named
     before = version_before(moves)
     if before is None and present.action == "promote":

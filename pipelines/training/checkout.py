@@ -95,7 +95,9 @@ def capture_code(checkout: Path, scratch: Path) -> Code:
     index = scratch / "index"
     real_index = Path(_git(checkout, "rev-parse", "--path-format=absolute", "--git-path", "index"))
     if real_index.is_file():
-        shutil.copy(real_index, index)  # spares git from reading every unchanged file
+        # Spares git from reading every unchanged file. The copy keeps its time: by it, git knows which
+        # files may have changed within the index's own second.
+        shutil.copy2(real_index, index)
     apart = {
         "GIT_INDEX_FILE": str(index),
         "GIT_OBJECT_DIRECTORY": str(objects),

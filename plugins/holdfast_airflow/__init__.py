@@ -1,1 +1,1 @@
-"""Airflow's door to Holdfast: operators, sensors, triggers, notifiers and views over the steps in ``pipelines``."""
+"""Airflow's door to Holdfast: operators, sensors, triggers and views over the steps in ``pipelines``."""

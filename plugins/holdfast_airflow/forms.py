@@ -53,8 +53,7 @@ def rollback_form() -> dict[str, Param]:
     """Return the form of ``rollback_<dataset>``: to which version, why, and what to score again."""
     return {
         "model_version": _version("Leave empty for the champion before this one."),
-        "reason": Param(
-            "",
+        "reason": Param(  # without a default: it has to be given
             type="string",
             minLength=3,
             maxLength=500,

@@ -33,13 +33,14 @@ def night_of(context: Context, *, field: str = "night") -> str:
     carried, asked = context["dag_run"].partition_key, answer(context["params"], field)
     if carried is not None and asked is not None and carried != asked:
         raise ConfigError(
-            f"The run carries the partition key {carried}, but its form says {asked} (`{field}`): give one of them."
+            f"The run carries the partition key {carried}, but its form says {asked} (`{field}`): "
+            "give one of them."
         )
     night = carried or asked
     if night is None:
+        form = f", or fill in `{field}` in the form" if field in context["params"] else ""
         raise ConfigError(
-            f"No night is given. Start {context['dag_run'].dag_id} with a partition key (YYYY-MM-DD), or fill in "
-            f"`{field}` in the form."
+            f"No night is given: start {context['dag_run'].dag_id} with a partition key (YYYY-MM-DD){form}."
         )
     partition_date(night)
     return night

@@ -21,6 +21,16 @@ _NAME = "hist_gradient_boosting"
 _MAX_CATEGORIES = 255
 _LEARNING_RATE = 0.06
 _PATIENCE = 20
+_NODE_DTYPES = {
+    "feature": np.int32,
+    "threshold": np.float64,
+    "missing_left": np.uint8,
+    "category_row": np.int32,
+    "right": np.int32,
+    "value": np.float64,
+}
+
+Array = npt.NDArray[Any]
 
 
 def fit_boosted_trees(
@@ -29,11 +39,13 @@ def fit_boosted_trees(
     """Fit trees until the loss on ``valid`` stops falling; keep those up to its lowest point."""
     design = _Design.of(train.encoded, encoding)
     model = _estimator(len(train.target), config, seed, design.n_categorical)
-    model.fit(design.matrix(train.encoded), train.target, X_val=design.matrix(valid.encoded), y_val=valid.target)
+    model.fit(
+        design.matrix(train.encoded), train.target, X_val=design.matrix(valid.encoded), y_val=valid.target
+    )
     # The first score is the baseline's, before any tree; a score is minus the loss.
     n_kept = int(np.argmax(model.validation_score_))
     del model._predictors[n_kept:]
-    tensors = _Extraction(model, design, encoding).tensors()
+    tensors = _tensors(model, design, encoding)
     description = BundleDescription(
         candidate=_NAME,
         task=config.task,
@@ -139,29 +151,71 @@ def _frequent_categories(codes: npt.NDArray[np.int64], unknown_code: int) -> Flo
     return categories
 
 
-class _Extraction:
-    """The trees of a fitted estimator as the tensors of family ``trees``."""
+def _tensors(model: Any, design: _Design, encoding: Encoding) -> dict[str, Array]:
+    """Return the trees of a fitted estimator as the tensors of family ``trees``."""
+    n_numeric = len(encoding.numeric)
+    # The encoding's own number of each column of the design matrix.
+    columns = np.array([n_numeric + i for i in design.categorical] + list(design.numeric), dtype=np.int32)
+    width = max((len(column.levels) + 1 for column in encoding.categorical), default=1)
+    rows: list[Array] = []
+    trees = []
+    for (predictor,) in model._predictors:
+        nodes = _in_preorder(predictor.nodes)
+        is_categorical = (nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 1)
+        trees.append(_tree(nodes, is_categorical, columns, first_row=len(rows)))
+        for node in nodes[is_categorical]:
+            categories = design.categories[node["feature_idx"]]
+            row = np.zeros(width, dtype=np.uint8)
+            row[: categories.size] = _goes_left(node, categories, predictor.raw_left_cat_bitsets)
+            rows.append(row)
+    return {
+        "baseline": np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1),
+        "tree_start": np.cumsum([0] + [len(tree["right"]) for tree in trees], dtype=np.int64),
+        "category_left": np.array(rows, dtype=np.uint8).reshape(len(rows), width),
+        **{
+            name: np.concatenate([np.empty(0, dtype), *(tree[name] for tree in trees)])
+            for name, dtype in _NODE_DTYPES.items()
+        },
+    }
 
-    def __init__(self, model: Any, design: _Design, encoding: Encoding) -> None:
-        self._model = model
-        self._design = design
-        n_numeric = len(encoding.numeric)
-        # The encoding's own number of each column of the design matrix.
-        self._columns = np.array([n_numeric + i for i in design.categorical] + list(design.numeric), dtype=np.int32)
-        self._width = max((len(column.levels) + 1 for column in encoding.categorical), default=1)
 
-    def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        predictors = [of_round[0] for of_round in self._model._predictors]
-        trees: list[dict[str, npt.NDArray[Any]]] = []
-        rows: list[npt.NDArray[np.uint8]] = []
-        for predictor in predictors:
-            trees.append(self._tree(predictor, rows))
-        names = ("feature", "threshold", "missing_left", "category_row", "right", "value")
-        empty = self._tree_of(np.zeros(0, dtype=np.int64))
-        starts = np.cumsum([0] + [len(tree["feature"]) for tree in trees], dtype=np.int64)
-        return {
-            "baseline": np.asarray(self._model._baseline_prediction, dtype=np.float64).reshape(1),
-            "tree_start": starts,
-            **{name: np.concatenate([empty[name], *(tree[name] for tree in trees)]) for name in names},
-            "category_left": np.array(rows, dtype=np.uint8).reshape(len(rows), self._width),
-        }
+def _in_preorder(nodes: Array) -> Array:
+    """Return the nodes with each left child right after its parent, and child indices to match."""
+    order: list[int] = []
+    waiting = [0]
+    left, right, is_leaf = nodes["left"].tolist(), nodes["right"].tolist(), nodes["is_leaf"].tolist()
+    while waiting:
+        node = waiting.pop()
+        order.append(node)
+        if not is_leaf[node]:
+            waiting += [right[node], left[node]]
+    position = np.zeros(len(nodes), dtype=np.uint32)
+    position[order] = np.arange(len(order))
+    moved = nodes[order]
+    moved["right"] = np.where(moved["is_leaf"] == 1, 0, position[moved["right"]])
+    return moved
+
+
+def _tree(nodes: Array, is_categorical: Array, columns: Array, *, first_row: int) -> dict[str, Array]:
+    is_leaf = nodes["is_leaf"] == 1
+    is_numeric = ~is_leaf & ~is_categorical
+    # A split between known and missing has the threshold infinity: every known value is below it.
+    threshold = np.minimum(nodes["num_threshold"], np.finfo(np.float64).max)
+    tree = {
+        "feature": np.where(is_leaf, -1, columns[np.where(is_leaf, 0, nodes["feature_idx"])]),
+        "threshold": np.where(is_numeric, threshold, 0.0),
+        "missing_left": np.where(is_numeric, nodes["missing_go_to_left"], 0),
+        "category_row": np.where(is_categorical, first_row + np.cumsum(is_categorical) - 1, -1),
+        "right": nodes["right"],
+        "value": np.where(is_leaf, nodes["value"], 0.0),
+    }
+    return {name: tree[name].astype(dtype) for name, dtype in _NODE_DTYPES.items()}
+
+
+def _goes_left(node: Any, categories: Floats, bitsets: Array) -> Array:
+    """Return, for each code, whether a split by category sends it left."""
+    is_known = ~np.isnan(categories)
+    category = np.where(is_known, categories, 0).astype(np.uint32)
+    bits = bitsets[node["bitset_idx"]][category // 32] >> (category % 32) & 1
+    goes_left: Array = np.where(is_known, bits, node["missing_go_to_left"])
+    return goes_left

@@ -66,7 +66,9 @@ def read_examples(
     if not target.size:
         raise DataError(f"There are no rows {purpose}.")
     if n_unknown := int((~np.isfinite(target)).sum()):
-        raise DataError(f"{config.target} is missing or not finite in {n_unknown} of {target.size} rows {purpose}.")
+        raise DataError(
+            f"{config.target} is missing or not finite in {n_unknown} of {target.size} rows {purpose}."
+        )
     if config.task == "binary":
         classes = np.unique(target)
         if not np.isin(classes, (0.0, 1.0)).all():

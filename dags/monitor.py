@@ -1,0 +1,27 @@
+"""Check a night of {dataset} for drift, and past predictions against the labels that came in.
+
+**Starts** when a night is scored. `reconcile` measures the predictions of the day whose labels this night
+brought. `monitor` compares the last nights with what the champion was trained on (data, predictions,
+labels, performance), writes the verdict down and makes the night's page: see *Holdfast* in the menu.
+
+**By hand:** start a run with the partition key of a scored night (`2013-07-04`).
+
+**When it fails:** predictions and models are untouched; clear the task. A night without a verdict does not
+count for or against drift.
+
+**Undo:** nothing to undo; a repeat gives the same verdict, or a new one if the data has changed since.
+"""
+
+from airflow.sdk import PartitionedAssetTimetable
+
+from holdfast_airflow.assets import assets_of
+from holdfast_airflow.operators import MonitorOperator, ReconcileOperator
+from holdfast_airflow.wiring import dataset_dag, enabled_datasets
+
+for dataset, config in enabled_datasets().items():
+    assets = assets_of(dataset)
+    scored = PartitionedAssetTimetable(assets=assets.predictions)
+    with dataset_dag("monitor", dataset, config=config, doc=__doc__, schedule=scored):
+        reconciled = ReconcileOperator(task_id="reconcile", dataset=dataset)
+        monitored = MonitorOperator(task_id="monitor", dataset=dataset, outlets=[assets.drift])
+        reconciled >> monitored

@@ -1,0 +1,186 @@
+"""Candidate ``embedding_network``: a small torch network with an embedding for each categorical column."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipelines.bundle.description import BundleDescription, NetworkArchitecture, TrainingNotes
+from pipelines.config import DatasetConfig, Task
+from pipelines.errors import DataError
+from pipelines.features.encoding import Encoded, Encoding, encode
+from pipelines.training.candidates.fitted import Examples, FittedCandidate, Floats
+
+_NAME = "embedding_network"
+_HIDDEN_WIDTHS = (64, 32)
+_MAX_EMBEDDING_WIDTH = 16
+_INPUT_LIMIT = 8.0
+_BATCH_ROWS = 1024
+_LEARNING_RATE = 3e-3
+_WEIGHT_DECAY = 1e-3
+_DROPOUT = 0.1
+# Share of inputs hidden at random while training, so that every weight for "missing" and "unknown" learns.
+_HIDDEN_FRACTION = 0.02
+
+
+def fit_embedding_network(
+    train: Examples, valid: Examples, *, config: DatasetConfig, encoding: Encoding, seed: int
+) -> FittedCandidate:
+    """Train for ``max_epochs``, and keep the epoch with the least loss on ``valid``."""
+    architecture = _architecture(train, encoding, config.task)
+    with _repeatable(seed):
+        network = _Network(encoding, architecture)
+        best_epoch, valid_loss = _train(network, train, valid, config=config, scale=architecture)
+    description = BundleDescription(
+        candidate=_NAME,
+        task=config.task,
+        target=config.target,
+        encoding=encoding,
+        architecture=architecture,
+        training=TrainingNotes(
+            library=f"torch {torch.__version__}",
+            seed=seed,
+            n_rows=len(train.target),
+            n_valid_rows=len(valid.target),
+            n_rounds=best_epoch,
+            valid_loss=valid_loss,
+        ),
+    )
+    tensors = {name: tensor.detach().numpy().copy() for name, tensor in network.state_dict().items()}
+    # The weights are float32; what is reckoned with them is float64, as the scorer does.
+    exact = copy.deepcopy(network).double().eval()
+
+    def predict(table: pa.Table) -> Floats:
+        encoded = encode(table, encoding)
+        with torch.inference_mode():
+            raw = (
+                exact(*network.inputs(encoded, torch.float64)) * architecture.target_std
+                + architecture.target_mean
+            )
+            predictions: Floats = (torch.sigmoid(raw) if config.task == "binary" else raw).numpy()
+        return predictions
+
+    return FittedCandidate(_NAME, description, tensors, predict)
+
+
+def _architecture(train: Examples, encoding: Encoding, task: Task) -> NetworkArchitecture:
+    widths = [min(_MAX_EMBEDDING_WIDTH, 1 + (len(column.levels) + 1) // 2) for column in encoding.categorical]
+    mean, std = (0.0, 1.0) if task == "binary" else (float(train.target.mean()), float(train.target.std()))
+    return NetworkArchitecture(
+        embedding_widths=tuple(widths),
+        hidden_widths=_HIDDEN_WIDTHS,
+        input_limit=_INPUT_LIMIT,
+        target_mean=mean,
+        target_std=std if std > 0 else 1.0,
+    )
+
+
+class _Network(nn.Module):
+    """The network; its parameters bear the names of the bundle's tensors."""
+
+    def __init__(self, encoding: Encoding, architecture: NetworkArchitecture) -> None:
+        super().__init__()
+        self._mean = np.array([column.mean for column in encoding.numeric])
+        self._std = np.array([column.std for column in encoding.numeric])
+        self._limit = architecture.input_limit
+        self.unknown_codes = torch.tensor(
+            [column.unknown_code for column in encoding.categorical], dtype=torch.int64
+        )
+        self.embedding = nn.ParameterList(
+            nn.Parameter(torch.randn(column.unknown_code + 1, width) * width**-0.5)
+            for column, width in zip(encoding.categorical, architecture.embedding_widths, strict=True)
+        )
+        widths = [
+            2 * len(encoding.numeric) + sum(architecture.embedding_widths),
+            *architecture.hidden_widths,
+            1,
+        ]
+        self.layer = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+
+    def inputs(self, encoded: Encoded, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
+        """Return standardised numbers (0 where missing), whether each is missing, and codes."""
+        is_missing = ~np.isfinite(encoded.numeric)
+        standard = (np.where(is_missing, self._mean, encoded.numeric) - self._mean) / self._std
+        clipped = np.clip(standard, -self._limit, self._limit)
+        return (
+            torch.from_numpy(clipped).to(dtype),
+            torch.from_numpy(is_missing).to(dtype),
+            torch.from_numpy(encoded.codes),
+        )
+
+    def with_some_hidden(self, numbers: Tensor, is_missing: Tensor, codes: Tensor) -> tuple[Tensor, ...]:
+        """Return the inputs with a few of them made missing and unknown at random."""
+        hidden = torch.rand(numbers.shape) < _HIDDEN_FRACTION
+        unknown = torch.rand(codes.shape) < _HIDDEN_FRACTION
+        return (
+            numbers.masked_fill(hidden, 0.0),
+            is_missing.masked_fill(hidden, 1.0),
+            torch.where(unknown, self.unknown_codes, codes),
+        )
+
+    def forward(self, numbers: Tensor, is_missing: Tensor, codes: Tensor) -> Tensor:
+        parts = [numbers, is_missing]
+        parts += [functional.embedding(codes[:, i], table) for i, table in enumerate(self.embedding)]
+        hidden = torch.cat(parts, dim=1)
+        for layer in self.layer[:-1]:
+            hidden = functional.dropout(functional.relu(layer(hidden)), _DROPOUT, self.training)
+        output: Tensor = self.layer[-1](hidden)
+        return output[:, 0]
+
+
+def _train(
+    network: _Network, train: Examples, valid: Examples, *, config: DatasetConfig, scale: NetworkArchitecture
+) -> tuple[int, float]:
+    """Train ``network`` in place; return the epoch that was kept and its loss on ``valid``."""
+    goal, valid_goal = (
+        torch.from_numpy((examples.target - scale.target_mean) / scale.target_std).float()
+        for examples in (train, valid)
+    )
+    loss_of = functional.binary_cross_entropy_with_logits if config.task == "binary" else functional.mse_loss
+    inputs, valid_inputs = network.inputs(train.encoded), network.inputs(valid.encoded)
+    n_epochs = config.training.max_epochs
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, _LEARNING_RATE, epochs=n_epochs, steps_per_epoch=math.ceil(len(goal) / _BATCH_ROWS)
+    )
+    best_epoch, best_loss, best_weights = 0, math.inf, copy.deepcopy(network.state_dict())
+    for epoch in range(1, n_epochs + 1):
+        network.train()
+        for rows in torch.split(torch.randperm(len(goal)), _BATCH_ROWS):
+            optimiser.zero_grad()
+            batch = network.with_some_hidden(*(part[rows] for part in inputs))
+            torch.autograd.backward(loss_of(network(*batch), goal[rows]))
+            optimiser.step()
+            schedule.step()
+        network.eval()
+        with torch.inference_mode():
+            loss = float(loss_of(network(*valid_inputs), valid_goal))
+        if loss < best_loss:
+            best_epoch, best_loss, best_weights = epoch, loss, copy.deepcopy(network.state_dict())
+    if not math.isfinite(best_loss):
+        raise DataError(f"The network found no finite loss on {config.target}: look for extreme values.")
+    network.load_state_dict(best_weights)
+    return best_epoch, best_loss
+
+
+@contextmanager
+def _repeatable(seed: int) -> Iterator[None]:
+    """Seed torch and hold it to repeatable algorithms; give back its state afterwards."""
+    was_on = torch.are_deterministic_algorithms_enabled()
+    was_lenient = torch.is_deterministic_algorithms_warn_only_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(was_on, warn_only=was_lenient)

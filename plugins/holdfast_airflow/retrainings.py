@@ -1,0 +1,58 @@
+"""Give a retraining up, so that the next one may start: only one of a dataset is ever open."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow.sdk import Context
+
+from holdfast_airflow.partitions import night_of
+from pipelines.errors import HoldfastError
+from pipelines.records import OPEN_RETRAINING, RetrainingStatus
+
+log = logging.getLogger(__name__)
+
+
+def close_retraining(dataset: str, night: str, *, status: RetrainingStatus, reason: str) -> bool:
+    """Mark a night's retraining as over, if it is open; a finished one keeps its outcome.
+
+    Returns
+    -------
+    bool
+        Whether one was open.
+    """
+    from pipelines.config import load_settings
+    from pipelines.ledger.ledger import Ledger
+
+    ledger = Ledger(load_settings().ledger_url)
+    try:
+        retraining = ledger.retraining(dataset, night)
+        if retraining is None or retraining.status not in OPEN_RETRAINING:
+            return False
+        ledger.update_retraining(dataset, night, status=status, reason=reason)
+        return True
+    finally:
+        ledger.close()
+
+
+def retraining_failed(context: Context) -> None:
+    """Mark the night's retraining as failed; the callback of each task on its way.
+
+    Airflow calls it when a task has failed for good: in the task itself, or, where the task was
+    killed, in the Dag processor.
+    """
+    dag_run = context["dag_run"]
+    dataset = dag_run.dag_id.partition("_")[2]
+    task_id = context["ti"].task_id
+    try:
+        night = night_of(context)
+        reason = f"{dag_run.dag_id}.{task_id} failed: {context.get('exception') or 'it was killed'}"
+        closed = close_retraining(dataset, night, status="failed", reason=reason[:1_000])
+    except HoldfastError:
+        # Whoever asks for the next retraining gives up one that has not been heard of for a day.
+        log.exception("The retraining of %s could not be marked as failed.", dataset)
+    else:
+        if closed:
+            log.info(
+                "The retraining of %s for %s is marked as failed; the next one may start.", dataset, night
+            )

@@ -1,0 +1,1 @@
+"""Holdfast's pages in Airflow's web interface."""

@@ -1,0 +1,63 @@
+"""kill -9 at every write of a step: a reader never sees half, and the retry ends where it should."""
+
+from __future__ import annotations
+
+import itertools
+
+from pipelines.steps.validate import validate
+
+from pipelines.records import IngestionRecord, ValidationRecord
+from pipelines.runtime import Runtime
+from pipelines.steps.ingest import ingest
+
+DAY, BEFORE = "2011-01-05", "2011-01-04"
+ROWS_A_DAY = 24
+
+
+def run_ingest(runtime: Runtime) -> None:
+    ingest("bikes", DAY, runtime=runtime)
+
+
+def run_validate(runtime: Runtime) -> None:
+    validate("bikes", DAY, runtime=runtime)
+
+
+def rows_of(runtime: Runtime, table: str, key: str) -> int:
+    if not runtime.lake.exists("bikes", table):
+        return 0
+    return runtime.lake.read("bikes", table, partitions=[key]).num_rows
+
+
+def blows(kill, step, runtime):
+    """Kill the step before and after its first, second, ... write, until it has no more writes."""
+    for n in itertools.count(1):
+        struck = [kill(step, runtime, n, when) for when in ("before", "after")]
+        if not any(struck):
+            return
+        yield n
+
+
+def test_an_ingest_killed_at_any_write_is_whole_or_absent_and_then_done(bikes, kill_at_write):
+    n_blows = 0
+    for _ in blows(kill_at_write, run_ingest, bikes):
+        n_blows += 1
+        assert rows_of(bikes, "raw", DAY) in (0, ROWS_A_DAY)
+        assert rows_of(bikes, "labels", BEFORE) in (0, ROWS_A_DAY)
+    assert n_blows >= 3
+    record = ingest("bikes", DAY, runtime=bikes)
+    assert (record.n_rows, record.n_labels) == (ROWS_A_DAY, ROWS_A_DAY)
+    assert rows_of(bikes, "raw", DAY) == rows_of(bikes, "labels", BEFORE) == ROWS_A_DAY
+    assert len(bikes.ledger.history(IngestionRecord, "bikes")) == 1
+
+
+def test_a_validation_killed_at_any_write_never_publishes_half(bikes, kill_at_write):
+    ingest("bikes", DAY, runtime=bikes)
+    n_blows = 0
+    for _ in blows(kill_at_write, run_validate, bikes):
+        n_blows += 1
+        assert rows_of(bikes, "validated", DAY) in (0, ROWS_A_DAY)
+    assert n_blows >= 3
+    record = validate("bikes", DAY, runtime=bikes)
+    assert record.n_published + record.n_quarantined == ROWS_A_DAY
+    assert rows_of(bikes, "validated", DAY) == record.n_published
+    assert len(bikes.ledger.history(ValidationRecord, "bikes")) == 1

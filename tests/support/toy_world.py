@@ -1,0 +1,273 @@
+"""A whole small world: a dataset of one number and one category, real stores, and tiny real models.
+
+The number ``x`` raises the chance of ``y``. A model is a sum of stumps over ``x``: the more
+thresholds, the better it ranks; with a negative ``height`` it ranks backwards.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from pipelines.bundle.description import BundleDescription, TrainingNotes, TreesArchitecture
+from pipelines.bundle.files import write_bundle
+from pipelines.config import Params, load_settings
+from pipelines.features.encoding import CategoricalColumn, Encoding, NumericColumn
+from pipelines.records import (
+    TrainedModel,
+    TrainingRecord,
+    ValidationRecord,
+    digest_of,
+    partition_date,
+    partition_range,
+    shift_partition,
+)
+from pipelines.runtime import Runtime
+from pipelines.training.environment import environment_digest
+from pipelines.training.snapshot import Snapshot, plan_snapshot
+
+DATASET = "toy"
+FIRST, LAST_LABELLED, NIGHT = "2013-01-01", "2013-01-20", "2013-01-21"
+WEAK, STRONG, STRONGER = (1.5,), (-1.0, 0.0, 1.0), (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
+ENVIRONMENT = "# CPython 3.11\nnumpy==2.4.6\n"
+HONEST_SQL = """
+SELECT e.row_id, e.x, e.site, avg(l.y) AS late_rate_1d
+FROM events e LEFT JOIN labels l ON l.partition_date = e.partition_date - 1
+GROUP BY e.row_id, e.x, e.site
+"""
+LEAKING_SQL = """
+SELECT e.row_id, e.x, e.site, avg(l.y) AS late_rate_1d
+FROM events e LEFT JOIN labels l ON l.partition_date >= e.partition_date - 1
+GROUP BY e.row_id, e.x, e.site
+"""
+_ROWS_A_DAY = 60
+
+
+def config(**overrides: Any) -> dict[str, Any]:
+    """Return the dataset's configuration as ``params.yaml`` would hold it."""
+    plain: dict[str, Any] = {
+        "description": "Does y happen?",
+        "task": "binary",
+        "source": {"kind": "csv", "tables": {"rows": "toy.csv"}},
+        "key": ["id"],
+        "event_time": "at",
+        "columns": {"id": "integer", "at": "timestamp", "x": "float", "site": "string"},
+        "target": "y",
+        "labels": {"y": "integer"},
+        "features": {
+            "sql": "toy.sql",
+            "history_days": 2,
+            "numeric": ["x", "late_rate_1d"],
+            "categorical": ["site"],
+        },
+        "training": {"holdout_days": 5, "min_days": 7},
+        "promotion": {"min_gain": 0.0, "confidence": 0.9},
+    }
+    return {**plain, **overrides}
+
+
+def open_world(root: Path, *, sql: str = HONEST_SQL, **overrides: Any) -> Runtime:
+    """Return a Runtime on the toy dataset, all state below ``root``; again for the same state."""
+    project = root / "project"
+    project.mkdir(parents=True, exist_ok=True)
+    (project / "toy.sql").write_text(sql)
+    places = {"HOME": root / "home", "PROJECT": project, "DEVICE": "cpu"}
+    settings = load_settings({f"HOLDFAST_{name}": str(value) for name, value in places.items()})
+    return Runtime(settings=settings, params=Params.model_validate({"datasets": {DATASET: config(**overrides)}}))
+
+
+def publish(runtime: Runtime, days: Sequence[str]) -> None:
+    """Land days of events and labels as published."""
+    events, labels = {day: _events(day) for day in days}, {day: _labels(day) for day in days}
+    versions = runtime.lake.replace_many(DATASET, "validated", events)
+    runtime.lake.replace_many(DATASET, "labels", labels)
+    for version in versions:
+        runtime.ledger.record(validation_of(version.partition_key, version.digest))
+
+
+def validation_of(day: str, digest: str, outcome: str = "passed") -> ValidationRecord:
+    """Return the verdict on one day."""
+    return ValidationRecord.model_validate(
+        {
+            "dataset": DATASET,
+            "partition_key": day,
+            "raw_digest": digest,
+            "suite_digest": "suite",
+            "outcome": outcome,
+            "n_in": _ROWS_A_DAY,
+            "n_published": _ROWS_A_DAY,
+            "n_quarantined": 0,
+            "validated_digest": None if outcome == "refused" else digest,
+        }
+    )
+
+
+def snapshot_of(runtime: Runtime, last: str = LAST_LABELLED) -> Snapshot:
+    """Return the plan of a training on all published days up to ``last``."""
+    return plan_snapshot(
+        DATASET,
+        last,
+        first=None,
+        config=runtime.dataset(DATASET),
+        lake=runtime.lake,
+        ledger=runtime.ledger,
+    )
+
+
+def train(runtime: Runtime, outputs: Path, *, thresholds: Sequence[float] = STRONG, **changes: Any) -> TrainedModel:
+    """Make a model of stumps and log it as a finished training; ``changes`` are fields of the record."""
+    described = describe(runtime, outputs, thresholds=thresholds, **changes)
+    return runtime.registry.log_training(
+        described,
+        outputs=outputs,
+        params={"candidate": described.candidate, "n_stumps": str(len(thresholds))},
+        tags={"holdfast.reason": described.reason},
+        files=lineage_files(runtime, outputs.parent),
+    )
+
+
+def describe(
+    runtime: Runtime, outputs: Path, *, thresholds: Sequence[float] = STRONG, height: float = 0.5, **changes: Any
+) -> TrainedModel:
+    """Write a training's outputs, and return its record, not logged yet."""
+    digest = write_outputs(outputs, thresholds, height=height)
+    snapshot = snapshot_of(runtime)
+    days = snapshot.training_days
+    plain = {
+        "dataset": DATASET,
+        "partition_key": NIGHT,
+        "training_key": digest_of([snapshot.digest, list(thresholds), height]),
+        "mlflow_run_id": "",
+        "bundle_digest": digest,
+        "candidate": "stumps",
+        "first_partition": days[0],
+        "last_partition": days[-1],
+        "holdout_first": days[-runtime.dataset(DATASET).training.holdout_days],
+        "snapshot_digest": snapshot.digest,
+        "n_partitions": len(days),
+        "n_rows": len(days) * _ROWS_A_DAY,
+        "code_commit": "c0ffee",
+        "is_dirty": False,
+        "config_digest": digest_of(runtime.dataset(DATASET).model_dump(mode="json")),
+        "environment_digest": environment_digest(ENVIRONMENT),
+        "metrics": {"auc": 0.7},
+        "reason": "drift of x",
+    }
+    return TrainedModel.model_validate({**plain, **changes})
+
+
+def lineage_files(runtime: Runtime, folder: Path) -> list[Path]:
+    """Write what a training leaves beside its model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "snapshot.json": snapshot_of(runtime).model_dump_json(),
+        "params.yaml": yaml.safe_dump(runtime.params.model_dump(mode="json")),
+        "environment.txt": ENVIRONMENT,
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in texts]
+
+
+def write_outputs(folder: Path, thresholds: Sequence[float], *, height: float = 0.5) -> str:
+    """Write bundle, reference rows and metrics; return the bundle's digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps({"auc": 0.7}))
+    pq.write_table(pa.table({"row_id": ["a"], "x": [0.5], "prediction": [0.5]}), folder / "reference.parquet")
+    return write_bundle(folder / "bundle", *_bundle(tuple(thresholds), height))
+
+
+def register_by_hand(runtime: Runtime, trained: TrainedModel, model_version: str) -> TrainingRecord:
+    """Put a version on record without MLflow, for what never looks there."""
+    record = TrainingRecord(
+        dataset=DATASET, partition_key=trained.partition_key, model_version=model_version, trained=trained
+    )
+    runtime.ledger.record(record)
+    return record
+
+
+def all_days() -> list[str]:
+    """Return the days that a world starts with: those with known labels, and the night's own."""
+    return partition_range(FIRST, shift_partition(LAST_LABELLED, 0))
+
+
+def _events(day: str) -> pa.Table:
+    midnight = datetime.combine(partition_date(day), datetime.min.time(), tzinfo=UTC)
+    return pa.table(
+        {
+            "row_id": _row_ids(day),
+            "event_time": pa.array([midnight] * _ROWS_A_DAY, pa.timestamp("us", tz="UTC")),
+            "id": list(range(_ROWS_A_DAY)),
+            "at": pa.array([midnight] * _ROWS_A_DAY, pa.timestamp("us", tz="UTC")),
+            "x": _x(day),
+            "site": ["north", "south"] * (_ROWS_A_DAY // 2),
+        }
+    )
+
+
+def _labels(day: str) -> pa.Table:
+    chance = 1 / (1 + np.exp(-2 * _x(day)))
+    happened = np.random.default_rng(partition_date(day).toordinal() + 1).random(_ROWS_A_DAY) < chance
+    return pa.table({"row_id": _row_ids(day), "y": happened.astype(np.int64)})
+
+
+def _x(day: str) -> np.ndarray:
+    return np.random.default_rng(partition_date(day).toordinal()).normal(size=_ROWS_A_DAY)
+
+
+def _row_ids(day: str) -> list[str]:
+    return [f"{day}|{n:03d}" for n in range(_ROWS_A_DAY)]
+
+
+def _bundle(thresholds: tuple[float, ...], height: float) -> tuple[BundleDescription, dict[str, Any], pa.Table]:
+    n_trees = len(thresholds)
+    description = BundleDescription(
+        dataset=DATASET,
+        candidate="stumps",
+        task="binary",
+        target="y",
+        encoding=Encoding(
+            numeric=(
+                NumericColumn(name="x", mean=0.0, std=1.0),
+                NumericColumn(name="late_rate_1d", mean=0.5, std=0.1),
+            ),
+            categorical=(CategoricalColumn(name="site", levels=("north", "south")),),
+        ),
+        architecture=TreesArchitecture(
+            n_trees=n_trees, n_nodes=3 * n_trees, n_category_splits=0, category_width=3
+        ),
+        training=TrainingNotes(
+            library="none", seed=0, n_rows=1, n_valid_rows=1, n_rounds=n_trees, valid_loss=0.0
+        ),
+    )
+    leaf, none = np.array([-1, -1]), np.zeros(2)
+    tensors = {
+        "baseline": np.zeros(1),
+        "tree_start": np.arange(n_trees + 1, dtype=np.int64) * 3,
+        "feature": np.tile([0, *leaf], n_trees).astype(np.int32),
+        "threshold": np.concatenate([[t, *none] for t in thresholds]),
+        "missing_left": np.zeros(3 * n_trees, dtype=np.uint8),
+        "category_row": np.full(3 * n_trees, -1, dtype=np.int32),
+        "right": np.tile([2, 0, 0], n_trees).astype(np.int32),
+        "value": np.tile([0.0, -height, height], n_trees),
+        "category_left": np.zeros((0, 3), dtype=np.uint8),
+    }
+    x = np.linspace(-2, 2, 20)
+    log_odds = sum(np.where(x <= t, -height, height) for t in thresholds)
+    golden = pa.table(
+        {
+            "x": x,
+            "late_rate_1d": np.full(20, 0.5),
+            "site": ["north", "elsewhere"] * 10,
+            "prediction": 1 / (1 + np.exp(-log_odds)),
+        }
+    )
+    return description, tensors, golden
