@@ -17,6 +17,8 @@ tried three times: clear `ingest` when it is back.
 **Undo:** run the night again; a partition is replaced as a whole, or not at all.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import CronPartitionTimetable
 
 from holdfast_airflow.assets import assets_of
@@ -27,7 +29,12 @@ from pipelines.records import PARTITION_FORMAT
 
 for dataset, config in enabled_datasets().items():
     nightly = CronPartitionTimetable(
-        config.schedule, timezone="UTC", run_offset=-1, key_format=PARTITION_FORMAT
+        config.schedule,
+        timezone="UTC",
+        run_offset=-1,
+        key_format=PARTITION_FORMAT,
+        # The first night is the next one; False would mean "also one that began up to 2.4 hours ago".
+        run_immediately=timedelta(0),
     )
     with dataset_dag("ingest", dataset, config=config, doc=__doc__, schedule=nightly, params=ingest_form()):
         landed = IngestOperator(task_id="ingest", dataset=dataset)

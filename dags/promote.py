@@ -57,7 +57,7 @@ for dataset, config in enabled_datasets().items():
         PromoteOperator(
             task_id="promote",
             dataset=dataset,
-            model_version=gate.output["model_version"],
+            gated=gate.output,
             approval=approve and approve.output,
             on_failure_callback=ENDS_RETRAINING,
             outlets=[assets.champion],

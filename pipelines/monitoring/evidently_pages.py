@@ -35,7 +35,7 @@ _MAX_CURRENT_ROWS = 10_000
 _UNSAFE = str.maketrans({"<": "‹", ">": "›", "&": "＆", "\u2028": " ", "\u2029": " "})
 # A report's own name, and the version 7 UUIDs that its widgets go by.
 _RANDOM_ID = re.compile(
-    r"\bmetric_[0-9a-f]{32}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"metric_[0-9a-f]{32}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 )
 
 
@@ -141,7 +141,8 @@ def _render(
             )
             return EvidentlyPage(
                 html=_with_stable_ids(snapshot.get_html_str(as_iframe=False)),
-                content=json.loads(snapshot.json()),
+                # A measure that is not defined is null: NaN is no JSON.
+                content=json.loads(snapshot.json(), parse_constant=lambda _: None),
             )
         except Exception as error:
             raise EngineError(f"Evidently can't draw its report: {type(error).__name__}: {error}") from error
@@ -150,7 +151,7 @@ def _render(
 def _with_stable_ids(html: str) -> str:
     """Return the page with its random identifiers numbered, so that a repeat writes the same page."""
     seen: dict[str, str] = {}
-    return _RANDOM_ID.sub(lambda found: seen.setdefault(found[0], f"id_{len(seen)}"), html)
+    return _RANDOM_ID.sub(lambda found: seen.setdefault(found[0], f"holdfast_{len(seen)}"), html)
 
 
 def _safe(text: str) -> str:

@@ -2,5 +2,6 @@
 
 import os
 
-# Read by MLflow at its import, which the modules of this package do.
+# Read by MLflow when the modules of this package import it: no telemetry, no progress bars in a task's log.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

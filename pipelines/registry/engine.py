@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
 from pipelines.errors import EngineError
 
@@ -44,17 +45,21 @@ def open_client(tracking_uri: str, home: Path) -> MlflowClient:
     """
     if tracking_uri.startswith("sqlite") and (database := make_url(tracking_uri).database):
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    # Alembic tells of every migration of a new database, at the level of a warning or below.
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    # A new database is no news.
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     home.mkdir(parents=True, exist_ok=True)
     with (
         engine_errors(f"open {_without_password(tracking_uri)}"),
         (home / "mlflow-setup.lock").open("w") as lock,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
-        client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
-        client.search_experiments(max_results=1)
-        client.search_registered_models(max_results=1)
+        with warnings.catch_warnings():
+            # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls deprecated.
+            warnings.simplefilter("ignore", SADeprecationWarning)
+            client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
     return client
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-import mlflow.pyfunc
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
 
 from pipelines.bundle.files import GOLDEN_FILE, PREDICTION
 
+with warnings.catch_warnings():
+    # MLflow warns of its own type hints when it is imported.
+    warnings.simplefilter("ignore", UserWarning)
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
 # Named, not inferred: inferring them loads the model in a fresh process and takes forty times as long.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "torch")
+_N_EXAMPLES = 2
 
 
 def save_pyfunc(bundle: Path, python_model: Path, target: Path) -> None:
@@ -34,18 +40,19 @@ def save_pyfunc(bundle: Path, python_model: Path, target: Path) -> None:
     This is a convenience for people and for MLflow's server. Holdfast itself reads the bundle,
     whose digest the ledger keeps, and runs no code that came with a model.
     """
+    features = pq.read_table(bundle / GOLDEN_FILE).drop_columns([PREDICTION])
     mlflow.pyfunc.save_model(
         path=str(target),
         python_model=str(python_model),
         artifacts={"bundle": str(bundle)},
-        signature=_signature(pq.read_schema(bundle / GOLDEN_FILE)),
+        signature=_signature(features.schema),
+        input_example=features.slice(0, _N_EXAMPLES).to_pandas(),
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
 
 
-def _signature(golden: pa.Schema) -> ModelSignature:
-    """Return the features of the golden rows as MLflow's input; every one may be null."""
-    features = [field for field in golden if field.name != PREDICTION]
+def _signature(features: pa.Schema) -> ModelSignature:
+    """Return the feature columns as MLflow's input; every one may be null."""
     return ModelSignature(
         inputs=Schema(
             [

@@ -18,7 +18,7 @@ import psutil
 from pipelines.stack.environment import MARK
 from pipelines.stack.state import StackProcess
 
-_GRACE_SECONDS = 12.0
+_GRACE_SECONDS = 6.0
 _KILL_SECONDS = 5.0
 _SWEEPS = 10
 _SAME_PROCESS_SECONDS = 2.0

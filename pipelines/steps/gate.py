@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from pipelines.bundle.files import PREDICTION, read_bundle
-from pipelines.errors import NotReadyError
+from pipelines.errors import IntegrityError, NotReadyError
 from pipelines.features.look_ahead import check_look_ahead
 from pipelines.features.query import load_features
 from pipelines.metrics import BootstrapGain, evaluate_predictions, paired_day_bootstrap, primary_metric
@@ -59,6 +58,7 @@ class _Measured:
     naive: float
     champion: float | None
     gain: BootstrapGain | None
+    golden: GateResult
 
 
 def gate(dataset: str, model_version: str, *, runtime: Runtime) -> GateRecord:
@@ -126,7 +126,7 @@ def _evaluate(
         gates.not_rolled_back(training.model_version, moves),
         _data_validated(trained, runtime),
         gates.no_look_ahead(_look_ahead(holdout, trained.dataset, runtime), holdout.days),
-        _golden_rows(training, runtime),
+        measured.golden,
         gates.beats_naive_baseline(
             measured.challenger,
             measured.naive,
@@ -164,28 +164,44 @@ def _load_holdout(trained: TrainedModel, runtime: Runtime) -> _Holdout:
 def _measure(
     training: TrainingRecord, holdout: _Holdout, champion: ChampionMove | None, runtime: Runtime
 ) -> _Measured:
-    dataset, trained = training.dataset, training.trained
-    config = runtime.dataset(dataset)
-    metric = primary_metric(config.task).name
-
-    def predict(model_version: str) -> Floats:
-        bundle = runtime.registry.bundle(dataset, model_version)
-        return Scorer.open(bundle, device=runtime.settings.device).predict(holdout.features)
+    task = runtime.dataset(training.dataset).task
+    metric = primary_metric(task).name
 
     def measure(predictions: Floats) -> float:
-        return evaluate_predictions(holdout.target, predictions, config.task)[metric]
+        return evaluate_predictions(holdout.target, predictions, task)[metric]
 
-    before = partition_range(trained.first_partition, shift_partition(trained.holdout_first, -1))
-    labels = runtime.lake.read(dataset, "labels", partitions=before, columns=[config.target])
-    seen = _floats(labels[config.target].drop_null())
-    ours = predict(training.model_version)
-    naive = baseline_metrics(seen, holdout.target, config.task)[metric]
+    naive = baseline_metrics(_seen(training.trained, runtime), holdout.target, task)[metric]
+    ours, golden = _score_challenger(training, holdout, runtime)
     if champion is None:
-        return _Measured(challenger=measure(ours), naive=naive, champion=None, gain=None)
-    theirs = predict(champion.model_version)
+        return _Measured(measure(ours), naive, champion=None, gain=None, golden=golden)
+    bundle = runtime.registry.bundle(champion.dataset, champion.model_version)
+    with Scorer.open(bundle, device=runtime.settings.device) as scorer:
+        theirs = scorer.predict(holdout.features)
     days = holdout.features[PARTITION_COLUMN].to_numpy()
-    gain = paired_day_bootstrap(holdout.target, ours, theirs, days, config.task, seed=_SEED)
-    return _Measured(challenger=measure(ours), naive=naive, champion=measure(theirs), gain=gain)
+    gain = paired_day_bootstrap(holdout.target, ours, theirs, days, task, seed=_SEED)
+    return _Measured(measure(ours), naive, champion=measure(theirs), gain=gain, golden=golden)
+
+
+def _score_challenger(
+    training: TrainingRecord, holdout: _Holdout, runtime: Runtime
+) -> tuple[Floats, GateResult]:
+    """Return predictions of the holdout; all nan where the scorer does not repeat the golden rows."""
+    bundle = runtime.registry.bundle(training.dataset, training.model_version)
+    device = runtime.settings.device
+    try:
+        with Scorer.open(bundle, device=device) as scorer:
+            return scorer.predict(holdout.features), gates.golden_rows(None, device=scorer.device)
+    except IntegrityError as error:
+        # The bytes are those that were trained: it is the scorer that differs from the library.
+        return np.full(holdout.target.shape, np.nan), gates.golden_rows(str(error), device=device)
+
+
+def _seen(trained: TrainedModel, runtime: Runtime) -> Floats:
+    """Return the target of the days before the holdout."""
+    target = runtime.dataset(trained.dataset).target
+    days = partition_range(trained.first_partition, shift_partition(trained.holdout_first, -1))
+    labels = runtime.lake.read(trained.dataset, "labels", partitions=days, columns=[target])
+    return _floats(labels[target].drop_null())
 
 
 def _data_validated(trained: TrainedModel, runtime: Runtime) -> GateResult:
@@ -217,13 +233,6 @@ def _look_ahead(holdout: _Holdout, dataset: str, runtime: Runtime) -> list[str]:
         sql=(runtime.settings.project / config.features.sql).read_text(encoding="utf-8"),
         features=holdout.features,
     )
-
-
-def _golden_rows(training: TrainingRecord, runtime: Runtime) -> GateResult:
-    path = runtime.registry.bundle(training.dataset, training.model_version)
-    golden = read_bundle(path).golden
-    found = Scorer.open(path, device=runtime.settings.device).predict(golden)
-    return gates.golden_rows(_floats(golden[PREDICTION]), found)
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:

@@ -175,6 +175,7 @@ def run_evaluate(project: Path) -> None:
     split = split_days(folder.days(), run.holdout_days)
     seen = folder.examples([*split.train, *split.valid], config)
     holdout = folder.examples(split.holdout, config)
+    # The CPU reckons the same everywhere; what a GPU gives is checked where one scores.
     scorer = Scorer.open(folder.bundle, device="cpu")
     scored = holdout.append_column(PREDICTION, [scorer.predict(holdout)])
     happened, guess = scored[config.target].to_numpy(), scored[PREDICTION].to_numpy()

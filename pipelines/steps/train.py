@@ -20,7 +20,8 @@ from pipelines.runtime import Runtime
 from pipelines.steps.stages import StageFolder
 from pipelines.training.checkout import Code, capture_code
 from pipelines.training.environment import describe_environment, environment_digest
-from pipelines.training.snapshot import Snapshot, plan_snapshot
+from pipelines.training.planning import plan_snapshot
+from pipelines.training.snapshot import Snapshot
 from pipelines.training.workspace import Workspace, open_workspace
 
 _LOG = logging.getLogger(__name__)

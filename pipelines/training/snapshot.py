@@ -1,8 +1,6 @@
-"""Which days a training learns from, and their bytes.
+"""The exact rows of one training: named by the digests of its days, kept as one file a day and table.
 
-A snapshot is planned from the ledger (what is published) and the lake (what is there), and named
-by the digests of its days. It is materialised as one Parquet file a day and table, with the same
-bytes for the same rows: a later training shares all files but the new days'.
+The same rows give the same bytes, so a later training shares all files but the new days'.
 """
 
 from __future__ import annotations
@@ -14,10 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.config import DatasetConfig
-from pipelines.errors import ConflictError, IntegrityError, NotReadyError
-from pipelines.ledger.ledger import Ledger
-from pipelines.records import Record, ValidationRecord, digest_of, shift_partition
+from pipelines.errors import ConflictError, IntegrityError
+from pipelines.records import Record, digest_of
 from pipelines.storage.digest import canonical, table_digest
 from pipelines.storage.lake import PARTITION_COLUMN, Lake
 
@@ -60,56 +56,6 @@ class Snapshot(Record):
         return [day.partition_key for day in self.days if day.is_training]
 
 
-def plan_snapshot(
-    dataset: str, last: str, *, first: str | None, config: DatasetConfig, lake: Lake, ledger: Ledger
-) -> Snapshot:
-    """Choose the published, labelled days from ``first`` to ``last``, and the history before them.
-
-    Parameters
-    ----------
-    last : str
-        The newest partition whose labels are known.
-    first : str, optional
-        The first day to learn from; the first published one by default.
-
-    Raises
-    ------
-    NotReadyError
-        If fewer days than ``training.min_days`` (or than a holdout leaves room for) qualify.
-    """
-    published = {
-        record.partition_key: record.validated_digest
-        for record in ledger.history(ValidationRecord, dataset, last=last)
-        if record.outcome != "refused" and record.validated_digest is not None
-    }
-    start = first or min(published, default=last)
-    history = shift_partition(start, -config.features.history_days)
-    wanted = [key for key in sorted(published) if key >= history]
-    events = _digests(lake, dataset, EVENTS, wanted)
-    labels = _digests(lake, dataset, LABELS, wanted)
-    days = tuple(
-        SnapshotDay(
-            partition_key=key,
-            events_digest=events[key][0],
-            labels_digest=labels[key][0] if key in labels else None,
-            n_rows=events[key][1],
-            is_training=key >= start and key in labels,
-        )
-        for key in wanted
-        if key in events and events[key][0] == published[key]
-    )
-    intact = {day.partition_key for day in days}
-    snapshot = Snapshot(
-        dataset=dataset,
-        first_partition=start,
-        last_partition=last,
-        days=days,
-        left_out=tuple(key for key in wanted if key in events and key not in intact),
-    )
-    _require_enough(snapshot, config)
-    return snapshot
-
-
 def write_snapshot(snapshot: Snapshot, folder: Path, *, lake: Lake) -> None:
     """Write the snapshot's rows as ``events/<day>.parquet`` and ``labels/<day>.parquet``.
 
@@ -121,7 +67,7 @@ def write_snapshot(snapshot: Snapshot, folder: Path, *, lake: Lake) -> None:
     for table in (EVENTS, LABELS):
         (folder / table).mkdir(parents=True, exist_ok=True)
         expected = _expected(snapshot, table)
-        found = dict(_by_partition(lake, snapshot.dataset, table, expected))
+        found = dict(read_partitions(lake, snapshot.dataset, table, expected))
         for key, digest in expected.items():
             if key not in found or table_digest(found[key]) != digest:
                 raise ConflictError(
@@ -155,43 +101,7 @@ def read_snapshot(snapshot: Snapshot, folder: Path) -> tuple[pa.Table, pa.Table]
     return tables[0], tables[1]
 
 
-def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table so that the same rows always give the same bytes."""
-    pq.write_table(table.combine_chunks(), path, compression="zstd", version="2.6", store_schema=False)
-
-
-def _require_enough(snapshot: Snapshot, config: DatasetConfig) -> None:
-    present = len(snapshot.training_days)
-    # A holdout, a day to choose between candidates, and a day to learn from.
-    required = max(config.training.min_days, config.training.holdout_days + 2)
-    if present >= required:
-        return
-    mismatched = (
-        f" The rows of {len(snapshot.left_out)} more (from {snapshot.left_out[0]}) are not those that their "
-        "validation published: validate them again."
-        if snapshot.left_out
-        else ""
-    )
-    raise NotReadyError(
-        f"{snapshot.dataset} has {present} published days with labels from {snapshot.first_partition} to "
-        f"{snapshot.last_partition}; a training needs {required}. Ingest and validate "
-        f"{required - present} more, or lower `training.min_days` in params.yaml.{mismatched}"
-    )
-
-
-def _expected(snapshot: Snapshot, table: str) -> dict[str, str]:
-    if table == EVENTS:
-        return {day.partition_key: day.events_digest for day in snapshot.days}
-    return {day.partition_key: day.labels_digest for day in snapshot.days if day.labels_digest is not None}
-
-
-def _digests(lake: Lake, dataset: str, table: str, keys: Iterable[str]) -> dict[str, tuple[str, int]]:
-    return {
-        key: (table_digest(rows), rows.num_rows) for key, rows in _by_partition(lake, dataset, table, keys)
-    }
-
-
-def _by_partition(
+def read_partitions(
     lake: Lake, dataset: str, table: str, keys: Iterable[str]
 ) -> Iterator[tuple[str, pa.Table]]:
     """Give each partition that has rows, in canonical form, from one read of the lake."""
@@ -203,3 +113,14 @@ def _by_partition(
     plain = rows.drop_columns([PARTITION_COLUMN])
     for name, start, size in zip(names, starts, sizes, strict=True):
         yield str(name), canonical(plain.slice(int(start), int(size)))
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write a table so that the same rows always give the same bytes."""
+    pq.write_table(table.combine_chunks(), path, compression="zstd", version="2.6", store_schema=False)
+
+
+def _expected(snapshot: Snapshot, table: str) -> dict[str, str]:
+    if table == EVENTS:
+        return {day.partition_key: day.events_digest for day in snapshot.days}
+    return {day.partition_key: day.labels_digest for day in snapshot.days if day.labels_digest is not None}

@@ -5,15 +5,15 @@ Columns get the same pandas type whatever is in them, so that a partition is jud
 among others. An exception inside an expectation looks to Great Expectations like bad data; here it
 is an :class:`~pipelines.errors.EngineError`, and no verdict.
 
-One run over 900 rows costs about 0.2 s, nearly all of it overhead. :func:`examine_many` therefore
-screens many partitions in one run: expectations that look at each row for itself find the same rows
-among other partitions as alone. A partition in which the screening finds nothing needs a run of
-its own only for the rest of the suite; any other is examined alone, in full.
+One run over 900 rows costs about 0.2 s, nearly all of it overhead. Many partitions are therefore
+screened in one run: expectations that look at each row for itself find the same rows among other
+partitions as alone. A partition in which the screening finds nothing needs a run of its own only
+for the rest of the suite; any other is examined alone, in full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -106,74 +106,65 @@ class Examiner:
         self._batches = asset.add_batch_definition_whole_dataframe("partition")
         self._screened = [rule for rule in suite.rules if _is_row_by_row(rule)]
 
-    def examine(self, rows: pa.Table, partition_key: str) -> Examination:
-        """Hold one partition to the suite.
-
-        Parameters
-        ----------
-        rows : pyarrow.Table, shape (n, k)
-            Row key, event time and the declared columns, by their declared types; ``n >= 1``.
-
-        Raises
-        ------
-        EngineError
-            If an expectation could not be evaluated; this says nothing about the data.
-        """
-        result = self._run(rows, self._suite.rules, partition_key)
-        return Examination(tuple(_findings(result, self._suite.rules, rows.num_rows)), result)
-
-    def examine_many(self, partitions: Mapping[str, pa.Table]) -> Iterator[tuple[str, Examination]]:
-        """Hold many partitions to the suite, each with the findings that :meth:`examine` gives.
+    def screen(self, partitions: Mapping[str, pa.Table]) -> frozenset[str]:
+        """Return the partitions in which the expectations that look at each row for itself find nothing.
 
         Parameters
         ----------
         partitions : mapping of str to pyarrow.Table
             The rows of each partition key, as for :meth:`examine`.
 
-        Yields
-        ------
-        tuple of str and Examination
-            In the order of ``partitions``.
+        Returns
+        -------
+        frozenset of str
+            For these, :meth:`examine` may be told ``is_screened``.
+        """
+        if len(partitions) < 2 or not self._screened:
+            return frozenset()
+        keys = list(partitions)
+        whole = pa.concat_tables(partitions.values())
+        ends = np.cumsum([partitions[key].num_rows for key in keys])
+        try:
+            result = self._run(whole, self._screened, keys[0])
+            findings = _findings(result, self._screened, whole.num_rows)
+        except EngineError:
+            return frozenset()  # which of them it is, each one's own run will show
+        found = np.array([row for finding in findings for row in finding.rows], dtype=np.int64)
+        suspects = {keys[index] for index in np.unique(np.searchsorted(ends, found, side="right"))}
+        return frozenset(keys) - suspects
+
+    def examine(self, rows: pa.Table, partition_key: str, *, is_screened: bool = False) -> Examination:
+        """Hold one partition to the suite.
+
+        Parameters
+        ----------
+        rows : pyarrow.Table, shape (n, k)
+            Row key, event time and the declared columns, by their declared types; ``n >= 1``.
+        is_screened : bool
+            Whether :meth:`screen` found nothing in it. The findings are the same either way.
 
         Raises
         ------
         EngineError
-            As :meth:`examine`.
+            If an expectation could not be evaluated; this says nothing about the data.
         """
-        suspects = self._suspects(partitions) if len(partitions) > 1 else set(partitions)
-        rest = [rule for rule in self._suite.rules if rule not in self._screened]
-        for key, rows in partitions.items():
-            if key in suspects:
-                yield key, self.examine(rows, key)
-                continue
-            n_rows = rows.num_rows
-            found = _findings(self._run(rows, rest, key), rest, n_rows) if rest else []
+        n_rows = rows.num_rows
+        if is_screened:
+            rest = [rule for rule in self._suite.rules if rule not in self._screened]
+            found = _findings(self._run(rows, rest, partition_key), rest, n_rows) if rest else ()
             if all(finding.is_met and not finding.rows for finding in found):
                 clean = [Finding(rule, True, (), _row_share(0, n_rows)) for rule in self._screened]
                 findings = sorted([*found, *clean], key=lambda finding: finding.rule.position)
-                yield key, Examination(tuple(findings), None)
-            else:
-                yield key, self.examine(rows, key)
-
-    def _suspects(self, partitions: Mapping[str, pa.Table]) -> set[str]:
-        """Return the partitions in which a row-by-row expectation finds a row, or fails to run."""
-        if not self._screened:
-            return set()
-        whole = pa.concat_tables(partitions.values())
-        ends = np.cumsum([rows.num_rows for rows in partitions.values()])
-        try:
-            result = self._run(whole, self._screened, next(iter(partitions)))
-            findings = _findings(result, self._screened, whole.num_rows)
-        except EngineError:
-            return set(partitions)  # which of them it is, each one's own run will show
-        found = np.unique([row for finding in findings for row in finding.rows]).astype(np.int64)
-        keys = list(partitions)
-        return {keys[index] for index in np.unique(np.searchsorted(ends, found, side="right"))}
+                return Examination(tuple(findings), None)
+        result = self._run(rows, self._suite.rules, partition_key)
+        return Examination(_findings(result, self._suite.rules, n_rows), result)
 
     def _run(
         self, rows: pa.Table, rules: Sequence[Rule], partition_key: str
     ) -> ExpectationSuiteValidationResult:
-        suite = gx.ExpectationSuite(name=self._suite.name, expectations=[rule.expectation() for rule in rules])
+        suite = gx.ExpectationSuite(
+            name=self._suite.name, expectations=[rule.expectation() for rule in rules]
+        )
         try:
             batch = self._batches.get_batch(batch_parameters={"dataframe": _frame(rows)})
             return batch.validate(
@@ -204,8 +195,9 @@ def _parameters(partition_key: str) -> dict[str, datetime]:
 
 def _findings(
     result: ExpectationSuiteValidationResult, rules: Sequence[Rule], n_rows: int
-) -> Iterator[Finding]:
+) -> tuple[Finding, ...]:
     by_id = {found.expectation_config.id: found for found in result.results}
+    findings = []
     for rule in rules:
         found = by_id[str(rule.position)]
         if (message := _exception_message(found.exception_info)) is not None:
@@ -218,7 +210,8 @@ def _findings(
             observed = str(found.result.get("observed_value", ""))[:_MAX_OBSERVED_CHARS]
         else:
             observed = _row_share(len(positions), n_rows)
-        yield Finding(rule, bool(found.success), tuple(map(int, positions or ())), observed)
+        findings.append(Finding(rule, bool(found.success), tuple(map(int, positions or ())), observed))
+    return tuple(findings)
 
 
 def _row_share(n_unexpected: int, n_rows: int) -> str:

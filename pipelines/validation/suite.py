@@ -67,9 +67,7 @@ def load_suite(path: Path, config: DatasetConfig) -> Suite:
     return Suite(
         name=path.stem,
         rules=tuple(
-            replace(rule, name=f"{rule.type}#{rule.position}")
-            if times[rule.type, rule.columns] > 1
-            else rule
+            replace(rule, name=f"{rule.type}#{rule.position}") if times[rule.type, rule.columns] > 1 else rule
             for rule in rules
         ),
         digest=digest_of([[rule.type, rule.severity, rule.arguments] for rule in rules]),
@@ -87,7 +85,7 @@ def _entries(path: Path) -> list[tuple[dict[str, Any], Place]]:
         loader = yaml.SafeLoader(text)
         try:
             root = loader.get_single_node()
-            return [_entry(loader, node, place) for node, place in _nodes(root, where)]
+            return [(_entry(loader, node, place), place) for node, place in _nodes(root, where)]
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
@@ -114,5 +112,5 @@ def _entry(loader: yaml.SafeLoader, node: yaml.Node, place: Place) -> dict[str, 
     for key, count in times.items():
         if count > 1:
             place.refuse(f"the key `{key}` is written twice")
-    entry: dict[str, Any] = loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    entry: dict[str, Any] = loader.construct_object(node, deep=True)
     return entry

@@ -16,7 +16,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-# Imported, nothing more: no engine, store, session, device or thread pool is opened, since none survives a fork.
+# Imported, nothing more: no engine, store, device or thread pool is opened, since none survives a fork.
 MODULES = (
     "numpy",
     "pandas",

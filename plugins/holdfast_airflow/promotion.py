@@ -76,17 +76,17 @@ class PromoteOperator(StepOperator):
 
     Parameters
     ----------
-    model_version : str or XComArg
-        The challenger.
+    gated : XComArg
+        What the gates found; names the challenger.
     approval : XComArg, optional
         Who approved, where a person has the last word.
     """
 
-    template_fields: Sequence[str] = ("model_version", "approval")
+    template_fields: Sequence[str] = ("gated", "approval")
 
-    def __init__(self, *, model_version: Any, approval: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, gated: Any, approval: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.model_version = model_version
+        self.gated = gated
         self.approval = approval
 
     def run_step(self, context: Context, runtime: Runtime) -> Json:
@@ -97,7 +97,8 @@ class PromoteOperator(StepOperator):
         actor, note = "gates", ""
         if self.approval is not None:
             actor, note = self.approval["by"], f"approved at {self.approval['at']}"
-        decision = promote(self.dataset, self.model_version, runtime=runtime, actor=actor, note=note)
+        version = self.gated["model_version"]
+        decision = promote(self.dataset, version, runtime=runtime, actor=actor, note=note)
         found = decision.to_json()
         if not decision.is_promoted:
             close_retraining(self.dataset, night, status="refused", reason=decision.reason)

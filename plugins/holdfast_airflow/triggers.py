@@ -28,7 +28,7 @@ class RetrainingFinishedTrigger(BaseTrigger):
     """
 
     def __init__(self, dataset: str, poll_seconds: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.dataset = dataset
         self.poll_seconds = poll_seconds
 
@@ -45,7 +45,7 @@ class RetrainingFinishedTrigger(BaseTrigger):
                 await asyncio.sleep(self.poll_seconds)
         finally:
             ledger.close()
-        yield TriggerEvent({"dataset": self.dataset})
+        yield TriggerEvent({"dataset": self.dataset})  # type: ignore[no-untyped-call]
 
     async def _is_under_way(self, ledger: Ledger) -> bool:
         try:

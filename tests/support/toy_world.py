@@ -6,7 +6,11 @@ thresholds, the better it ranks; with a negative ``height`` it ranks backwards.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import shutil
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,8 +32,8 @@ from pipelines.records import (
     digest_of,
     partition_date,
     partition_range,
-    shift_partition,
 )
+from pipelines.registry.engine import open_client
 from pipelines.runtime import Runtime
 from pipelines.training.environment import environment_digest
 from pipelines.training.snapshot import Snapshot, plan_snapshot
@@ -81,7 +85,22 @@ def open_world(root: Path, *, sql: str = HONEST_SQL, **overrides: Any) -> Runtim
     (project / "toy.sql").write_text(sql)
     places = {"HOME": root / "home", "PROJECT": project, "DEVICE": "cpu"}
     settings = load_settings({f"HOLDFAST_{name}": str(value) for name, value in places.items()})
-    return Runtime(settings=settings, params=Params.model_validate({"datasets": {DATASET: config(**overrides)}}))
+    database = Path(settings.mlflow_uri.removeprefix("sqlite:///"))
+    if not database.exists():
+        database.parent.mkdir(parents=True)
+        shutil.copy(_empty_tracking_database(), database)
+    return Runtime(
+        settings=settings, params=Params.model_validate({"datasets": {DATASET: config(**overrides)}})
+    )
+
+
+@functools.cache
+def _empty_tracking_database() -> Path:
+    """Return MLflow's database with its tables and nothing in them: to make one takes seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-mlflow-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    open_client(f"sqlite:///{folder / 'mlflow.db'}", folder)
+    return folder / "mlflow.db"
 
 
 def publish(runtime: Runtime, days: Sequence[str]) -> None:
@@ -122,7 +141,9 @@ def snapshot_of(runtime: Runtime, last: str = LAST_LABELLED) -> Snapshot:
     )
 
 
-def train(runtime: Runtime, outputs: Path, *, thresholds: Sequence[float] = STRONG, **changes: Any) -> TrainedModel:
+def train(
+    runtime: Runtime, outputs: Path, *, thresholds: Sequence[float] = STRONG, **changes: Any
+) -> TrainedModel:
     """Make a model of stumps and log it as a finished training; ``changes`` are fields of the record."""
     described = describe(runtime, outputs, thresholds=thresholds, **changes)
     return runtime.registry.log_training(
@@ -135,7 +156,12 @@ def train(runtime: Runtime, outputs: Path, *, thresholds: Sequence[float] = STRO
 
 
 def describe(
-    runtime: Runtime, outputs: Path, *, thresholds: Sequence[float] = STRONG, height: float = 0.5, **changes: Any
+    runtime: Runtime,
+    outputs: Path,
+    *,
+    thresholds: Sequence[float] = STRONG,
+    height: float = 0.5,
+    **changes: Any,
 ) -> TrainedModel:
     """Write a training's outputs, and return its record, not logged yet."""
     digest = write_outputs(outputs, thresholds, height=height)
@@ -195,8 +221,8 @@ def register_by_hand(runtime: Runtime, trained: TrainedModel, model_version: str
 
 
 def all_days() -> list[str]:
-    """Return the days that a world starts with: those with known labels, and the night's own."""
-    return partition_range(FIRST, shift_partition(LAST_LABELLED, 0))
+    """Return the days that are labelled at the night."""
+    return partition_range(FIRST, LAST_LABELLED)
 
 
 def _events(day: str) -> pa.Table:
@@ -227,10 +253,11 @@ def _row_ids(day: str) -> list[str]:
     return [f"{day}|{n:03d}" for n in range(_ROWS_A_DAY)]
 
 
-def _bundle(thresholds: tuple[float, ...], height: float) -> tuple[BundleDescription, dict[str, Any], pa.Table]:
+def _bundle(
+    thresholds: tuple[float, ...], height: float
+) -> tuple[BundleDescription, dict[str, Any], pa.Table]:
     n_trees = len(thresholds)
     description = BundleDescription(
-        dataset=DATASET,
         candidate="stumps",
         task="binary",
         target="y",

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode
 from holdfast_airflow.views.reports import NIGHT_PAGE, Night
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1d2433; --quiet: #5b6475; --paper: #fff; --line: #dde1e8; --link: #0b5cad }
+:root { color-scheme: light dark;
+  --ink: #1d2433; --quiet: #5b6475; --paper: #fff; --line: #dde1e8; --link: #0b5cad }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e9ef; --quiet: #9aa4b5; --paper: #14181f; --line: #2c3340; --link: #7cb7ff }
 }
@@ -57,7 +58,7 @@ def _section(dataset: str, nights: Sequence[Night], page_size: int) -> str:
 def _links(night: Night) -> str:
     folder = f"reports/{quote(night.dataset)}/{quote(night.night)}"
     return "".join(
-        f'<a href="{escape(f"{folder}/{quote(name, safe='')}")}">{escape(_title(name))}</a>'
+        f'<a href="{folder}/{escape(quote(name, safe=""))}">{escape(_title(name))}</a>'
         for name in night.files
     )
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pipelines.config import DatasetConfig, TrainingConfig
 from pipelines.records import ValidationRecord
 from pipelines.runtime import Runtime
+from pipelines.training.planning import plan_snapshot
+from pipelines.training.snapshot import Snapshot
 
 Git = Callable[..., str]
 Publish = Callable[..., dict[str, str]]
@@ -80,6 +83,26 @@ def publish(runtime: Runtime) -> Publish:
         return digests
 
     return fill
+
+
+@pytest.fixture
+def config(runtime: Runtime) -> DatasetConfig:
+    """Return a configuration that four days are enough for."""
+    return runtime.dataset("flights").model_copy(
+        update={"training": TrainingConfig(min_days=4, holdout_days=1)}
+    )
+
+
+@pytest.fixture
+def plan(runtime: Runtime, config: DatasetConfig) -> Callable[..., Snapshot]:
+    """Return a planner of snapshots up to 12 January 2013."""
+
+    def run(last: str = "2013-01-12", first: str | None = None) -> Snapshot:
+        return plan_snapshot(
+            "flights", last, first=first, config=config, lake=runtime.lake, ledger=runtime.ledger
+        )
+
+    return run
 
 
 def events_of(key: str, distance: float = 1.0) -> pa.Table:

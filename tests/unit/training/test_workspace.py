@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,11 +23,12 @@ from pipelines.training.checkout import capture_code
 from pipelines.training.workspace import Workspace, open_workspace
 
 Git = Callable[..., str]
+Opener = Callable[[], AbstractContextManager[Workspace]]
 RUN = TrainingRun(dataset="flights", first_partition="2013-01-01", last_partition="2013-03-01", seed=1)
 
 
 @pytest.fixture
-def opened(checkout: Path, git: Git, runtime: Runtime, tmp_path: Path) -> Callable[[], Iterator[Workspace]]:
+def opened(checkout: Path, git: Git, runtime: Runtime, tmp_path: Path) -> Opener:
     """Return an opener of workspaces of a checkout whose one stage runs ``code.py``."""
     (checkout / ".dvc").mkdir()
     (checkout / ".dvc" / "config").write_text("[core]\n    remote = holdfast\n    check_update = false\n")
@@ -53,7 +54,13 @@ def _left(runtime: Runtime) -> list[Path]:
     return list((runtime.settings.home / "workspaces").iterdir())
 
 
-def test_params_are_filled_in_with_dates_as_text_and_every_default(opened, runtime: Runtime) -> None:
+def _reproduce(opened: Opener, runtime: Runtime) -> None:
+    with opened() as workspace:
+        workspace.fill_in(runtime.params, RUN, {})
+        workspace.dvc("repro")
+
+
+def test_params_are_filled_in_with_dates_as_text_and_every_default(opened: Opener, runtime: Runtime) -> None:
     with opened() as workspace:
         workspace.fill_in(runtime.params, RUN, {"environment.txt": "python\n"})
 
@@ -67,7 +74,7 @@ def test_params_are_filled_in_with_dates_as_text_and_every_default(opened, runti
 
 
 def test_a_stage_runs_and_its_output_is_in_the_shared_cache_and_the_remote(
-    opened, runtime: Runtime, checkout: Path, git: Git
+    opened: Opener, runtime: Runtime, checkout: Path, git: Git
 ) -> None:
     (checkout / "code.py").write_text("open('out.txt', 'w').write('made')\n")
     with opened() as workspace:
@@ -88,24 +95,22 @@ def test_a_stage_runs_and_its_output_is_in_the_shared_cache_and_the_remote(
 
 
 def test_what_dvc_does_is_logged_as_it_happens(
-    opened, runtime: Runtime, checkout: Path, caplog: pytest.LogCaptureFixture
+    opened: Opener, runtime: Runtime, checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (checkout / "code.py").write_text("open('out.txt', 'w').write('made'); print('so far, so good')\n")
-    with caplog.at_level(logging.INFO, "pipelines.training.workspace"), opened() as workspace:
-        workspace.fill_in(runtime.params, RUN, {})
-        workspace.dvc("repro")
+    with caplog.at_level(logging.INFO, "pipelines.training.workspace"):
+        _reproduce(opened, runtime)
 
     assert "so far, so good" in caplog.messages
 
 
 def test_a_failed_stage_shows_the_end_of_its_output_and_keeps_the_workspace(
-    opened, runtime: Runtime, checkout: Path
+    opened: Opener, runtime: Runtime, checkout: Path
 ) -> None:
     (checkout / "code.py").write_text("print('x' * 100_000); raise SystemExit('the disk is on fire')\n")
 
-    with pytest.raises(EngineError) as caught, opened() as workspace:
-        workspace.fill_in(runtime.params, RUN, {})
-        workspace.dvc("repro")
+    with pytest.raises(EngineError) as caught:
+        _reproduce(opened, runtime)
 
     message = str(caught.value)
     [kept] = _left(runtime)
@@ -119,14 +124,16 @@ def test_a_failed_stage_shows_the_end_of_its_output_and_keeps_the_workspace(
 @pytest.mark.parametrize(
     "error", [NotReadyError("later"), KeyboardInterrupt(), ValueError("a bug")], ids=repr
 )
-def test_whatever_else_goes_wrong_leaves_no_workspace(opened, runtime: Runtime, error: BaseException) -> None:
+def test_whatever_else_goes_wrong_leaves_no_workspace(
+    opened: Opener, runtime: Runtime, error: BaseException
+) -> None:
     with pytest.raises(type(error)), opened():
         raise error
 
     assert _left(runtime) == []
 
 
-def test_the_workspaces_own_code_wins_over_an_installed_one(opened) -> None:
+def test_the_workspaces_own_code_wins_over_an_installed_one(opened: Opener) -> None:
     with opened() as workspace:
         found = subprocess.run(
             [sys.executable, "-c", "import pipelines; print(pipelines.marker)"],
@@ -140,7 +147,7 @@ def test_the_workspaces_own_code_wins_over_an_installed_one(opened) -> None:
     assert found.stdout == "of the workspace\n"
 
 
-def test_a_stage_sees_the_same_places_and_its_own_project(opened, runtime: Runtime) -> None:
+def test_a_stage_sees_the_same_places_and_its_own_project(opened: Opener, runtime: Runtime) -> None:
     with opened() as workspace:
         (workspace.root / "params.yaml").write_text("{}")
         seen = load_settings(workspace.environ(1))
@@ -151,7 +158,9 @@ def test_a_stage_sees_the_same_places_and_its_own_project(opened, runtime: Runti
         assert seen.model_dump(exclude={"project", "params"}) == ours
 
 
-def test_a_stage_sees_nothing_that_only_happens_to_be_set(opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_sees_nothing_that_only_happens_to_be_set(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", "/somewhere")
     monkeypatch.setenv("PYTHONHASHSEED", "3")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
@@ -164,7 +173,7 @@ def test_a_stage_sees_nothing_that_only_happens_to_be_set(opened, monkeypatch: p
     assert environ["OMP_NUM_THREADS"] == "3"
 
 
-def test_a_remote_on_s3_knows_its_endpoint(opened, runtime: Runtime) -> None:
+def test_a_remote_on_s3_knows_its_endpoint(opened: Opener, runtime: Runtime) -> None:
     elsewhere = runtime.settings.model_copy(
         update={"dvc_remote": "s3://models/dvc", "s3_endpoint_url": "http://127.0.0.1:9000"}
     )
@@ -185,11 +194,12 @@ def test_a_remote_on_s3_knows_its_endpoint(opened, runtime: Runtime) -> None:
 
 
 def test_whoever_stops_the_training_stops_its_stages(
-    opened, runtime: Runtime, checkout: Path, tmp_path: Path
+    opened: Opener, runtime: Runtime, checkout: Path, tmp_path: Path
 ) -> None:
     started = tmp_path / "started"
     (checkout / "code.py").write_text(
-        f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(60)\n"
+        f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(60)\n"
     )
 
     def interrupt() -> None:
@@ -198,9 +208,8 @@ def test_whoever_stops_the_training_stops_its_stages(
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt), opened() as workspace:
-        workspace.fill_in(runtime.params, RUN, {})
-        workspace.dvc("repro")
+    with pytest.raises(KeyboardInterrupt):
+        _reproduce(opened, runtime)
 
     stage = int(started.read_text())
     deadline = time.monotonic() + 5

@@ -1,0 +1,133 @@
+"""Score a partition with the champion."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pyarrow as pa
+
+from pipelines.errors import DataError, NotReadyError
+from pipelines.features.query import load_features
+from pipelines.records import ScoringRecord, ValidationRecord
+from pipelines.runtime import Runtime
+from pipelines.scoring.scorer import Scorer
+from pipelines.storage.digest import ROW_KEY, table_digest
+from pipelines.storage.lake import PARTITION_COLUMN
+
+_log = logging.getLogger(__name__)
+
+
+def score(
+    dataset: str, partition_key: str, *, runtime: Runtime, model_version: str | None = None
+) -> ScoringRecord:
+    """Predict every published row of a partition, and make that its predictions.
+
+    The same partition, model and history give the same predictions; a repeat changes nothing.
+
+    Parameters
+    ----------
+    dataset, partition_key : str
+        The partition; it must have been validated.
+    model_version : str, optional
+        A registered version; the champion by default.
+
+    Returns
+    -------
+    ScoringRecord
+        Also in the ledger.
+
+    Raises
+    ------
+    NotReadyError
+        If there is no champion, or the partition is not published as its validation record says:
+        nothing that was not validated is scored.
+    IntegrityError
+        If the model's bytes are not those that were registered, or it does not repeat its golden
+        predictions on this device.
+    DataError
+        If the features query does not give one row an event.
+    """
+    started = time.monotonic()
+    version = model_version or _champion(dataset, runtime)
+    validation = _published(dataset, partition_key, runtime)
+    features = _features_of(validation, runtime)
+    with Scorer.open(runtime.registry.bundle(dataset, version), runtime.settings.device) as scorer:
+        _log.info("Scoring %s %s with version %s on %s.", dataset, partition_key, version, scorer.device)
+        predictions = scorer.predict(features, progress=_log_progress)
+    written = runtime.lake.replace(
+        dataset,
+        "predictions",
+        partition_key,
+        pa.table(
+            {
+                ROW_KEY: features[ROW_KEY],
+                "event_time": features["event_time"],
+                "prediction": pa.array(predictions),
+                "model_version": pa.repeat(version, features.num_rows),
+            }
+        ),
+    )
+    record = ScoringRecord(
+        dataset=dataset,
+        partition_key=partition_key,
+        model_version=version,
+        bundle_digest=scorer.digest,
+        validated_digest=validation.validated_digest or "",
+        features_digest=table_digest(features),
+        predictions_digest=written.digest,
+        n_rows=written.n_rows,
+        device=scorer.device,
+        delta_version=written.delta_version,
+        duration_seconds=time.monotonic() - started,
+    )
+    runtime.ledger.record(record)
+    return record
+
+
+def _champion(dataset: str, runtime: Runtime) -> str:
+    champion = runtime.ledger.champion(dataset)
+    if champion is None:
+        raise NotReadyError(f"{dataset} has no champion yet: train a model and promote it first.")
+    return champion.model_version
+
+
+def _published(dataset: str, partition_key: str, runtime: Runtime) -> ValidationRecord:
+    validation = runtime.ledger.latest(ValidationRecord, dataset, partition_key)
+    if validation is None:
+        raise NotReadyError(
+            f"{dataset} {partition_key} has not been validated: "
+            f"run `holdfast validate {dataset} {partition_key}`."
+        )
+    if validation.outcome == "refused":
+        reasons = "; ".join(validation.reasons) or "see its record"
+        raise NotReadyError(
+            f"{dataset} {partition_key} was refused by validation ({reasons}); it is not scored."
+        )
+    return validation
+
+
+def _features_of(validation: ValidationRecord, runtime: Runtime) -> pa.Table:
+    """Return the features of a partition, having made sure that they are of the rows that were validated."""
+    dataset, partition_key = validation.dataset, validation.partition_key
+    config = runtime.dataset(dataset)
+    features = load_features(
+        runtime.lake, dataset, config=config, project=runtime.settings.project, partitions=[partition_key]
+    )
+    events = runtime.lake.read(dataset, "validated", partitions=[partition_key])
+    # Looked at after the features were read: a partition that had changed before shows now.
+    if table_digest(events.drop_columns([PARTITION_COLUMN])) != validation.validated_digest:
+        raise NotReadyError(
+            f"{dataset} {partition_key} holds other rows than were validated: "
+            "validate it again, then score it."
+        )
+    if features.num_rows != events.num_rows:
+        raise DataError(
+            f"{config.features.sql} gives {features.num_rows} rows for the {events.num_rows} events of "
+            f"{partition_key}; it must give one row an event."
+        )
+    return features
+
+
+def _log_progress(n_done: int, n_rows: int) -> None:
+    _log.info("%d of %d rows scored.", n_done, n_rows)

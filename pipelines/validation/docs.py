@@ -1,0 +1,147 @@
+"""Data Docs of one validated night: Great Expectations' own page and result, fit to be kept and shown.
+
+The page is built by Great Expectations' renderers, put below a verdict in words, and made
+self-sufficient: no script, no address outside the page, one inline style. Values are shown as the
+text that they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from great_expectations.core import ExpectationSuiteValidationResult
+from great_expectations.core.expectation_validation_result import expectationSuiteValidationResultSchema
+from great_expectations.core.run_identifier import RunIdentifier
+from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+from great_expectations.render.view import DefaultJinjaSectionView
+
+from pipelines.records import ValidationRecord
+from pipelines.validation.markup import inert
+
+PAGE = "validation.html"
+RESULT = "validation.json"
+
+# Nothing may load or run: a second wall behind the inert markup.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1f2933 }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }
+th, td { border: 1px solid #d5dbe1; padding: .3rem .6rem; text-align: left; vertical-align: top }
+.show-scrollbars { overflow-x: auto }
+.badge { background: #e6eaee; border-radius: .25rem; padding: 0 .3rem; font-family: monospace }
+.text-danger, .refused { color: #b42318 } .text-success, .passed { color: #027a48 } .text-warning, .warned { color: #b54708 }
+.fa-check-circle::before { content: "\\2714" } .fa-times::before { content: "\\2718" }
+.fa-exclamation-triangle::before { content: "\\26a0" }
+.alert { border-bottom: 2px solid #d5dbe1; margin-top: 1.5rem }
+h5 { font-size: 1.1rem; margin: 0 } h6 { margin: .5rem 0 0 }
+"""
+
+
+def write_docs(folder: Path, record: ValidationRecord, result: Mapping[str, Any] | None) -> None:
+    """Write the page of one validated partition, and Great Expectations' result as JSON.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``validation.html`` and ``validation.json``, each replaced as a whole.
+    record : ValidationRecord
+        The verdict, which heads the page.
+    result : mapping or None
+        As :func:`portable_result` gives it; None where no expectation could be held to the
+        partition.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / RESULT, json.dumps(result, indent=1, ensure_ascii=False))
+    _replace(folder / PAGE, _page(record, result))
+
+
+def remove_docs(folder: Path) -> None:
+    """Remove the page of an earlier verdict that no longer holds."""
+    for name in (PAGE, RESULT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def portable_result(
+    result: ExpectationSuiteValidationResult,
+    *,
+    row_ids: Sequence[str],
+    partition_key: str,
+    validated_at: datetime,
+) -> dict[str, Any]:
+    """Return Great Expectations' result as plain JSON of bounded size.
+
+    The full lists of unexpected rows are left out (the quarantine has them); of the samples, each
+    row is named by its key.
+    """
+    result.meta["run_id"] = RunIdentifier(run_name=partition_key, run_time=validated_at)
+    result.meta["validation_time"] = validated_at
+    content: dict[str, Any] = result.to_json_dict()
+    for entry in content["results"]:
+        found = entry["result"]
+        found.pop("unexpected_list", None)
+        found.pop("unexpected_index_list", None)
+        if "partial_unexpected_index_list" in found:
+            found["partial_unexpected_index_list"] = [
+                row_ids[row] for row in found["partial_unexpected_index_list"]
+            ]
+    return content
+
+
+def _page(record: ValidationRecord, result: Mapping[str, Any] | None) -> str:
+    title = escape(f"{record.dataset} {record.partition_key}: {record.outcome}")
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in record.reasons)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<style>{_STYLE}</style></head><body>\n'
+        f'<h1 class="{record.outcome}">{title}</h1>\n'
+        f"<p>{record.n_in} rows in, {record.n_published} published, {record.n_quarantined} in quarantine.</p>\n"
+        f"<ul>{reasons}</ul>\n{'' if result is None else _sections(result)}\n</body></html>\n"
+    )
+
+
+def _sections(result: Mapping[str, Any]) -> str:
+    # Rebuilt from JSON: the renderers can't format numpy's numbers.
+    plain = expectationSuiteValidationResultSchema.load(_escaped_samples(result))
+    document = ValidationResultsPageRenderer(run_info_at_end=True).render(plain)
+    view = DefaultJinjaSectionView()
+    sections = enumerate(document.to_json_dict()["sections"], start=1)
+    return inert(
+        "".join(view.render({"section": section, "section_loop": {"index": n}}) for n, section in sections)
+    )
+
+
+def _escaped_samples(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy in which the values that the renderer prints raw are escaped."""
+    content: dict[str, Any] = json.loads(json.dumps(result))
+    for entry in content["results"]:
+        found = entry["result"]
+        for name in ("partial_unexpected_list", "partial_unexpected_counts"):
+            if name in found:
+                found[name] = _escaped(found[name])
+    return content
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return escape(value, quote=False)
+    if isinstance(value, list):
+        return [_escaped(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    return value
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file such that a reader sees the old or the new one, whole."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)

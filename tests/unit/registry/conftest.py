@@ -1,0 +1,18 @@
+"""A toy world with published days, and MLflow on SQLite, below a temporary folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import toy_world
+
+from pipelines.runtime import Runtime
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Runtime:
+    """Return a Runtime whose lake and ledger hold the published days."""
+    runtime = toy_world.open_world(tmp_path)
+    toy_world.publish(runtime, toy_world.all_days())
+    return runtime

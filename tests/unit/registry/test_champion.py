@@ -1,0 +1,102 @@
+"""The ledger says who is champion; MLflow's alias follows, whoever moved it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.errors import ConfigError
+from pipelines.ledger.ledger import Ledger
+from pipelines.records import ChampionMove, now_utc
+from pipelines.registry.champion import move_by, project_champion, training_record, version_before
+from pipelines.registry.mlflow_registry import CHAMPION
+from pipelines.runtime import Runtime
+
+
+def moves_of(steps: list[tuple[str, str]]) -> list[ChampionMove]:
+    """Return the history that ``(action, version)`` pairs give."""
+    moves: list[ChampionMove] = []
+    for action, version in steps:
+        moves.append(
+            ChampionMove.model_validate(
+                {
+                    "dataset": "toy",
+                    "sequence": len(moves) + 1,
+                    "model_version": version,
+                    "previous_version": moves[-1].model_version if moves else None,
+                    "action": action,
+                    "actor": "ada",
+                    "reason": "",
+                    "evidence_digest": f"evidence {len(moves) + 1}",
+                    "partition_key": "2013-01-21",
+                    "moved_at": now_utc(),
+                }
+            )
+        )
+    return moves
+
+
+@pytest.mark.parametrize(
+    ("steps", "before"),
+    [
+        pytest.param([], None, id="no-champion"),
+        pytest.param([("promote", "1")], None, id="the-first"),
+        pytest.param([("promote", "1"), ("promote", "2")], "1", id="the-one-before"),
+        pytest.param([("promote", "1"), ("promote", "2"), ("rollback", "1")], None, id="undone-already"),
+        pytest.param(
+            [("promote", "1"), ("promote", "2"), ("promote", "3"), ("rollback", "1")], None, id="gone-further"
+        ),
+        pytest.param(
+            [("promote", "1"), ("promote", "2"), ("rollback", "1"), ("promote", "3")], "1", id="promoted-anew"
+        ),
+        pytest.param(
+            [("promote", "1"), ("promote", "2"), ("rollback", "1"), ("rollback", "2")], "1", id="brought-back"
+        ),
+    ],
+)
+def test_the_version_before_is_what_the_latest_promotion_replaced(
+    steps: list[tuple[str, str]], before: str | None
+) -> None:
+    assert version_before(moves_of(steps)) == before
+
+
+@given(st.lists(st.sampled_from(["promote", "undo"]), max_size=12))
+def test_undoing_twice_in_a_row_is_undoing_once(actions: list[str]) -> None:
+    steps: list[tuple[str, str]] = []
+    for number, action in enumerate(actions):
+        target = version_before(moves_of(steps))
+        if action == "promote":
+            steps.append(("promote", str(number)))
+        elif target is not None:
+            steps.append(("rollback", target))
+            assert version_before(moves_of(steps)) is None
+
+
+def test_a_move_is_found_by_its_evidence() -> None:
+    moves = moves_of([("promote", "1"), ("promote", "2")])
+    assert move_by("evidence 2", moves) == moves[1]
+    assert move_by("other", moves) is None
+
+
+def test_an_unknown_version_is_told_with_the_known_ones(world: Runtime) -> None:
+    with pytest.raises(ConfigError, match=r"toy has no model version '9'\. There is none yet\."):
+        training_record("toy", "9", ledger=world.ledger)
+
+
+class MovingLedger(Ledger):
+    """A ledger whose champion moves again right after each time it is read."""
+
+    def champion(self, dataset: str) -> ChampionMove | None:
+        seen = super().champion(dataset)
+        history = self.champion_history(dataset)
+        if len(history) < 4:
+            self.move_champion(moves_of([*[(m.action, m.model_version) for m in history], ("promote", "2")])[-1])
+        return seen
+
+
+def test_without_a_champion_there_is_no_alias(world: Runtime) -> None:
+    assert project_champion("toy", ledger=world.ledger, registry=world.registry) is None
+    assert world.registry.alias("toy", CHAMPION) is None
