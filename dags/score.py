@@ -1,10 +1,9 @@
 """Score a night of {dataset} with the champion.
 
 **Starts** when a night is published, and again for the night of a promotion when the champion changes.
-`score` is skipped, with the reason in its log, where there is no champion or the night is not published.
-Only then does `request_first_training` look whether labelled days are enough for a first champion, and asks
-for it once. `score` runs on the queue `gpu`: on CUDA where there is one, else on the CPU; its log says
-which.
+`score` is skipped, with the reason in its log, where there is no champion or the night is not published;
+beside it, `request_first_training` asks for a first champion once labelled days are enough, and is skipped
+otherwise. `score` runs on the queue `gpu`: on CUDA where there is one, else on the CPU; its log says which.
 
 **By hand:** start a run with the partition key of a published night (`2013-07-04`).
 
@@ -14,7 +13,7 @@ written. Go back with `rollback_{dataset}`, or mend the model store and clear `s
 **Undo:** score the night again; its predictions are replaced as a whole.
 """
 
-from airflow.sdk import PartitionedAssetTimetable, TriggerRule
+from airflow.sdk import PartitionedAssetTimetable
 
 from holdfast_airflow.assets import assets_of
 from holdfast_airflow.operators import RequestFirstTrainingOperator, ScoreOperator
@@ -24,15 +23,11 @@ for dataset, config in enabled_datasets().items():
     assets = assets_of(dataset)
     either = PartitionedAssetTimetable(assets=assets.validated | assets.champion)
     with dataset_dag("score", dataset, config=config, doc=__doc__, schedule=either):
-        scored = ScoreOperator(
-            task_id="score", dataset=dataset, queue=GPU_QUEUE, outlets=[assets.predictions]
-        )
-        first_training = RequestFirstTrainingOperator(
+        ScoreOperator(task_id="score", dataset=dataset, queue=GPU_QUEUE, outlets=[assets.predictions])
+        # Beside, not after: behind a task that may be skipped, it would hide a failure of that task.
+        RequestFirstTrainingOperator(
             task_id="request_first_training",
             dataset=dataset,
-            # Decided by the scheduler: while there is a champion, this costs no process.
-            trigger_rule=TriggerRule.ALL_SKIPPED,
             on_failure_callback=ENDS_RETRAINING,
             outlets=[assets.retrain],
         )
-        scored >> first_training

@@ -168,11 +168,11 @@ def _read_plain_file(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise IntegrityError(f"{path} is a link or can't be read: {error.strerror}.") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IntegrityError(f"{path} is no plain file.")
+    limit = _MAX_BYTES[path.name]
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise IntegrityError(f"{path} is no plain file.")
-        limit = _MAX_BYTES[path.name]
         content = file.read(limit + 1)
     if len(content) > limit:
         raise IntegrityError(f"{path} is larger than the {limit // _MIB} MiB that the format allows.")

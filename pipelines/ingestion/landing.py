@@ -49,10 +49,8 @@ def landing_query(config: DatasetConfig, types: Mapping[str, str]) -> str:
         f"nullif('{{' || concat_ws(', ', {', '.join(members)}) || '}}', '{{}}') AS miscast",
         f"{KEY}",
     ]
-    return (
-        f"SELECT {', '.join(landed)} FROM (SELECT *, {', '.join(casts)} FROM picked JOIN wanted USING ({PLACE})) "  # noqa: S608
-        f"ORDER BY {KEY}"
-    )
+    cast_rows = f"SELECT *, {', '.join(casts)} FROM picked JOIN wanted USING ({PLACE})"  # noqa: S608
+    return f"SELECT {', '.join(landed)} FROM ({cast_rows}) ORDER BY {KEY}"  # noqa: S608
 
 
 def needed_columns(config: DatasetConfig, types: Mapping[str, str]) -> list[str]:

@@ -75,8 +75,8 @@ def read_partitions(source: Source, config: DatasetConfig, partitions: Sequence[
         _create_wanted(source.connection, config, partitions)
         n_strays = _pick(source.connection, dated)
         undated = _place_strays(source.connection, dated, cells) if n_strays else {}
-        landed = source.connection.execute(landing_query(config, source.types)).to_arrow_table()
-        pairs = source.connection.execute(
+        landed = source.connection.sql(landing_query(config, source.types)).to_arrow_table()
+        pairs = source.connection.sql(
             f"SELECT DISTINCT {KEY}, {FILE_COLUMN} FROM picked JOIN wanted USING ({PLACE}) ORDER BY ALL"  # noqa: S608
         ).fetchall()
     return SourceRows(
@@ -91,9 +91,9 @@ def _moment(source: Source, config: DatasetConfig) -> str:
     """Return the SQL of a row's time, null where it can't be read; refuse one that can't compile."""
     try:
         # By itself first: brackets could mend what is no expression.
-        source.connection.execute(f"SELECT {config.event_time} FROM {RELATION} LIMIT 0")  # noqa: S608
+        source.connection.sql(f"SELECT {config.event_time} FROM {RELATION}")  # noqa: S608
         moment = cast_expression(f"TRY({config.event_time})", "timestamp")
-        source.connection.execute(f"SELECT {moment} FROM {RELATION} LIMIT 0")  # noqa: S608
+        source.connection.sql(f"SELECT {moment} FROM {RELATION}")  # noqa: S608
     except duckdb.Error as error:
         raise ConfigError(
             f"params.yaml: event_time {config.event_time!r} does not compile over the source, which has "
@@ -120,8 +120,8 @@ def _pick(connection: duckdb.DuckDBPyConnection, dated: str) -> int:
         f"CREATE TEMP TABLE picked AS SELECT *, CAST({MOMENT} AS DATE) AS {PLACE} FROM ({dated}) "  # noqa: S608
         f"WHERE {MOMENT} IS NULL OR CAST({MOMENT} AS DATE) IN (SELECT {PLACE} FROM wanted)"
     )
-    row = connection.execute(f"SELECT count(*) FROM picked WHERE {MOMENT} IS NULL").fetchone()  # noqa: S608
-    return int(row[0]) if row else 0
+    ((n_strays,),) = connection.sql(f"SELECT count(*) FROM picked WHERE {MOMENT} IS NULL").fetchall()  # noqa: S608
+    return int(n_strays)
 
 
 def _place_strays(connection: duckdb.DuckDBPyConnection, dated: str, cells: Sequence[str]) -> dict[str, int]:
@@ -147,10 +147,8 @@ def _place_strays(connection: duckdb.DuckDBPyConnection, dated: str, cells: Sequ
     """)  # noqa: S608
     connection.execute(f"DELETE FROM picked WHERE {MOMENT} IS NULL")  # noqa: S608
     connection.execute(f"INSERT INTO picked BY NAME SELECT * FROM strays WHERE {PLACE} IS NOT NULL")  # noqa: S608
-    undated = connection.execute(
-        f"SELECT {FILE_COLUMN}, count(*) FROM strays WHERE {PLACE} IS NULL GROUP BY ALL ORDER BY ALL"  # noqa: S608
-    )
-    return {str(path): int(count) for path, count in undated.fetchall()}
+    undated = f"SELECT {FILE_COLUMN}, count(*) FROM strays WHERE {PLACE} IS NULL GROUP BY ALL ORDER BY ALL"  # noqa: S608
+    return {str(path): int(count) for path, count in connection.sql(undated).fetchall()}
 
 
 def _split(landed: pa.Table, config: DatasetConfig, partitions: Sequence[str]) -> dict[str, pa.Table]:

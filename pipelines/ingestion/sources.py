@@ -190,7 +190,7 @@ def _scan(
 
 def _describe(connection: duckdb.DuckDBPyConnection, what: str) -> dict[str, str]:
     with translated(what):
-        rows = connection.execute(f"DESCRIBE {RELATION}").fetchall()
+        rows = connection.sql(f"DESCRIBE {RELATION}").fetchall()
     return {str(row[0]): str(row[1]) for row in rows if row[0] != FILE_COLUMN}
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.config import DatasetConfig
+from pipelines.errors import NotReadyError
 from pipelines.features.query import load_features
 from pipelines.monitoring.performance import join_labels
 from pipelines.records import partition_range, shift_partition
@@ -72,11 +73,15 @@ class WindowReader:
         Raises
         ------
         NotReadyError
-            If a table does not exist yet.
+            If a table does not exist yet, or no row of the window is published.
         """
         days = self._days(partition_key)
         mature_days = self._days(shift_partition(partition_key, -self.config.label_delay_days))
         published = set(self.lake.partition_keys(self.dataset, "validated"))
+        if published.isdisjoint(days):
+            raise NotReadyError(
+                f"{self.dataset} has no published rows from {days[0]} to {days[-1]} to judge."
+            )
         labels = self._labels([day for day in mature_days if day in published])
         return Window(
             features=load_features(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from pipelines.errors import EngineError
 # What MLflow lets through from its databases, servers (requests' errors are OSErrors) and stores.
 _FAILURES = (MlflowException, SQLAlchemyError, Boto3Error, BotoCoreError, ClientError, OSError)
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+
 
 @contextmanager
 def engine_errors(purpose: str) -> Iterator[None]:
@@ -29,7 +32,8 @@ def engine_errors(purpose: str) -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
-        raise EngineError(f"Can't {purpose}: MLflow failed: {type(error).__name__}: {error}") from error
+        told = f"Can't {purpose}: MLflow failed: {type(error).__name__}: {error}"
+        raise EngineError(_PASSWORD.sub(r"\1:***@", told)) from error
 
 
 def open_client(tracking_uri: str, home: Path) -> MlflowClient:
@@ -43,23 +47,17 @@ def open_client(tracking_uri: str, home: Path) -> MlflowClient:
         Where the lock lies that lets one process at a time set up a new database: MLflow's own
         set-up fails if two try at once.
     """
-    if tracking_uri.startswith("sqlite") and (database := make_url(tracking_uri).database):
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
     # A new database is no news.
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    home.mkdir(parents=True, exist_ok=True)
-    with (
-        engine_errors(f"open {_without_password(tracking_uri)}"),
-        (home / "mlflow-setup.lock").open("w") as lock,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with warnings.catch_warnings():
-            # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls deprecated.
-            warnings.simplefilter("ignore", SADeprecationWarning)
-            client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
-            client.search_experiments(max_results=1)
-            client.search_registered_models(max_results=1)
+    with engine_errors(f"open {tracking_uri}"), _alone(home / "mlflow-setup.lock"), warnings.catch_warnings():
+        # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls deprecated.
+        warnings.simplefilter("ignore", SADeprecationWarning)
+        if tracking_uri.startswith("sqlite") and (database := make_url(tracking_uri).database):
+            Path(database).parent.mkdir(parents=True, exist_ok=True)
+        client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
     return client
 
 
@@ -69,5 +67,9 @@ def use_s3_endpoint(url: str | None) -> None:
         os.environ["MLFLOW_S3_ENDPOINT_URL"] = url
 
 
-def _without_password(uri: str) -> str:
-    return make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

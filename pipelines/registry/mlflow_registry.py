@@ -145,7 +145,7 @@ class Registry:
                 versions.delete_version(self._client, name, version)
             present = versions.aliases_of(self._client, name).get(CHALLENGER)
             if present is None or int(present) < first:
-                self._client.set_registered_model_alias(name, CHALLENGER, str(first))
+                versions.point_alias(self._client, name, CHALLENGER, str(first))
         return str(first)
 
     def training_of(self, dataset: str, model_version: str) -> TrainedModel:
@@ -198,7 +198,7 @@ class Registry:
     def set_alias(self, dataset: str, alias: str, model_version: str) -> None:
         """Point an alias of MLflow at a version; the last writer wins."""
         with engine_errors(f"set the alias {alias} of {dataset}"):
-            self._client.set_registered_model_alias(dataset, alias, model_version)
+            versions.point_alias(self._client, dataset, alias, model_version)
 
     def lineage(self, trained: TrainedModel, name: str) -> str | None:
         """Return the text of a file that a training left below ``lineage/``; None if it left none."""

@@ -81,6 +81,15 @@ def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
     return {alias: str(version) for alias, version in found.items()}
 
 
+def point_alias(client: MlflowClient, name: str, alias: str, model_version: str) -> None:
+    """Point an alias at a version; the last writer wins."""
+    try:
+        client.set_registered_model_alias(name, alias, model_version)
+    except MlflowException:
+        # Two first writers collide, since MLflow inserts where it found none. Now there is one.
+        client.set_registered_model_alias(name, alias, model_version)
+
+
 def known_versions(versions: Sequence[str]) -> str:
     """Return a sentence that names the versions there are: the newest, if there are many."""
     if not versions:

@@ -153,7 +153,8 @@ class AirflowApi:
         answer = self._send("GET", path, params={"full_content": True}, expected=(404,))
         if answer.status_code == httpx.codes.NOT_FOUND:
             return []
-        return [_log_line(entry) for entry in _json(answer).get("content", [])][-n:]
+        lines = [_log_line(entry) for entry in _json(answer).get("content", [])]
+        return [line for line in lines if not line.startswith("::")][-n:]
 
     def hitl_details(self, dag_id: str = "~", run_id: str = "~") -> list[Json]:
         """Return what waits for a person's answer."""

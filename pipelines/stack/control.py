@@ -36,6 +36,8 @@ AIRFLOW_COMMANDS: Mapping[str, tuple[str, ...]] = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "-s"),
 }
+# By its own name, since our preloading in the scheduler goes by the command line.
+_AIRFLOW = (str(Path(sys.executable).with_name("airflow")),)
 _MIGRATE_SECONDS = 300
 
 
@@ -128,9 +130,6 @@ def run_airflow(settings: Settings, arguments: list[str]) -> int:
         check_disk(settings.home)
         write_files(settings, environment)
     return subprocess.run([*_AIRFLOW, *arguments], env=environment, check=False).returncode
-
-
-_AIRFLOW = (sys.executable, "-m", "airflow")
 
 
 def _running(paths: StackPaths, api_port: int | None, mlflow_port: int | None, say: Say) -> StackState | None:

@@ -36,7 +36,7 @@ def await_health(
     reported: set[str] = set()
     with AirflowApi(state.api_url, "", "") as api:
         while True:
-            _check_alive(state)
+            check_alive(state)
             parts = _health(api)
             healthy = {part for part in _PARTS if parts.get(part) == "healthy"}
             for part in _PARTS:
@@ -69,7 +69,7 @@ def await_mlflow(
     started = time.monotonic()
     with httpx.Client(base_url=state.mlflow_url, timeout=5.0, trust_env=False) as client:
         while time.monotonic() - started < timeout_seconds:
-            _check_alive(state)
+            check_alive(state)
             try:
                 if client.get("/health").is_success:
                     say("  MLflow: healthy")
@@ -104,7 +104,7 @@ def await_dags(
     """
     deadline = time.monotonic() + timeout_seconds
     while True:
-        _check_alive(state)
+        check_alive(state)
         for error in api.import_errors():
             if _time(error["timestamp"]) >= state.started_at:
                 last = error["stack_trace"].strip().splitlines()[-1]
@@ -131,7 +131,8 @@ def expected_dags(settings: Settings) -> set[str]:
     return {f"{verb}_{name}" for name in load_params(settings.params).enabled for verb in DAGS_PER_DATASET}
 
 
-def _check_alive(state: StackState) -> None:
+def check_alive(state: StackState) -> None:
+    """Raise StackError if a process of the stack has died; name its log and the log's last lines."""
     for process in state.processes:
         if processes.find(process) is None:
             status = processes.exit_status(process)

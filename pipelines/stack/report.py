@@ -11,6 +11,7 @@ from pipelines.config import Settings
 from pipelines.records import Record, now_utc
 from pipelines.stack import processes
 from pipelines.stack.state import USER, StackPaths, StackProcess, StackState, read_state
+from pipelines.stack.table import aligned
 
 
 class ProcessStatus(Record):
@@ -114,10 +115,7 @@ def _table(found: tuple[ProcessStatus, ...]) -> list[str]:
                 f"{each.memory_bytes / 1024**2:.0f} MiB" if each.memory_bytes is not None else "",
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    return aligned(rows, right={2, 3, 5})
 
 
 def _age(since: datetime) -> str:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pipelines.errors import IntegrityError, NotReadyError
 from pipelines.features.look_ahead import check_look_ahead
-from pipelines.features.query import load_features
+from pipelines.features.query import load_features, read_query
 from pipelines.metrics import BootstrapGain, evaluate_predictions, paired_day_bootstrap, primary_metric
 from pipelines.records import (
     ChampionMove,
@@ -230,7 +230,7 @@ def _look_ahead(holdout: _Holdout, dataset: str, runtime: Runtime) -> list[str]:
         lake.read(dataset, "validated", partitions=span),
         lake.read(dataset, "labels", partitions=span),
         config=config,
-        sql=(runtime.settings.project / config.features.sql).read_text(encoding="utf-8"),
+        sql=read_query(config, runtime.settings.project),
         features=holdout.features,
     )
 

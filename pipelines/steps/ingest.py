@@ -106,8 +106,8 @@ def _refused(found: SourceRows, nights: Sequence[str]) -> dict[str, str]:
             if found.rows[night].num_rows == 0:
                 refused.setdefault(
                     night,
-                    f"the source has no row of this day, and in {found.undated_file} no row has an event_time "
-                    f"that can be read ({found.n_undated} rows): they may be this day's.",
+                    f"the source has no row of this day, and in {found.undated_file} no row has an "
+                    f"event_time that can be read ({found.n_undated} rows): they may be this day's.",
                 )
     return refused
 

@@ -7,7 +7,7 @@ import time
 
 import pyarrow as pa
 
-from pipelines.errors import DataError, NotReadyError
+from pipelines.errors import NotReadyError
 from pipelines.features.query import load_features
 from pipelines.records import ScoringRecord, ValidationRecord
 from pipelines.runtime import Runtime
@@ -45,8 +45,8 @@ def score(
     IntegrityError
         If the model's bytes are not those that were registered, or it does not repeat its golden
         predictions on this device.
-    DataError
-        If the features query does not give one row an event.
+    ConfigError
+        If there is no such dataset or version, or its features query does not run.
     """
     started = time.monotonic()
     version = model_version or _champion(dataset, runtime)
@@ -120,11 +120,6 @@ def _features_of(validation: ValidationRecord, runtime: Runtime) -> pa.Table:
         raise NotReadyError(
             f"{dataset} {partition_key} holds other rows than were validated: "
             "validate it again, then score it."
-        )
-    if features.num_rows != events.num_rows:
-        raise DataError(
-            f"{config.features.sql} gives {features.num_rows} rows for the {events.num_rows} events of "
-            f"{partition_key}; it must give one row an event."
         )
     return features
 

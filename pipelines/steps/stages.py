@@ -86,12 +86,6 @@ class StageFolder:
             )
         return planned
 
-    def examples(self, days: list[str], config: DatasetConfig) -> pa.Table:
-        """Return features and targets of ``days``."""
-        from pipelines.training.examples import read_examples
-
-        return read_examples(self.features, self.snapshot / LABELS, target=config.target, days=days)
-
 
 def run_snapshot(project: Path) -> None:
     """Copy the planned days out of the lake, after checking that they still are what was planned."""
@@ -133,7 +127,7 @@ def run_train(project: Path) -> None:
     folder = StageFolder(project)
     run, config = folder.run()
     split = split_days(folder.days(), run.holdout_days)
-    train, valid = folder.examples(split.train, config), folder.examples(split.valid, config)
+    train, valid = _examples(folder, split.train, config), _examples(folder, split.valid, config)
     encoding = fit_encoding(train, config.features)
     happened = valid[config.target].to_numpy()
     fitted: dict[str, FittedCandidate] = {}
@@ -143,7 +137,7 @@ def run_train(project: Path) -> None:
         measured[name] = evaluate_predictions(happened, fitted[name].predict(valid), config.task)
     best = fitted[choose_candidate(measured, config.task)]
     golden = golden_rows(
-        folder.examples(split.holdout, config),
+        _examples(folder, split.holdout, config),
         numeric=config.features.numeric,
         categorical=config.features.categorical,
     )
@@ -173,8 +167,8 @@ def run_evaluate(project: Path) -> None:
     folder = StageFolder(project)
     run, config = folder.run()
     split = split_days(folder.days(), run.holdout_days)
-    seen = folder.examples([*split.train, *split.valid], config)
-    holdout = folder.examples(split.holdout, config)
+    seen = _examples(folder, [*split.train, *split.valid], config)
+    holdout = _examples(folder, split.holdout, config)
     # The CPU reckons the same everywhere; what a GPU gives is checked where one scores.
     scorer = Scorer.open(folder.bundle, device="cpu")
     scored = holdout.append_column(PREDICTION, [scorer.predict(holdout)])
@@ -192,6 +186,12 @@ def run_evaluate(project: Path) -> None:
     reference = reference.append_column(PREDICTION, [scorer.predict(reference)])
     write_parquet(reference, folder.outputs / "reference.parquet")
     _write_plots(scored, folder.outputs / "plots", config)
+
+
+def _examples(folder: StageFolder, days: list[str], config: DatasetConfig) -> pa.Table:
+    from pipelines.training.examples import read_examples
+
+    return read_examples(folder.features, folder.snapshot / LABELS, target=config.target, days=days)
 
 
 def _write_plots(scored: pa.Table, folder: Path, config: DatasetConfig) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.bundle.files import bundle_digest, read_bundle
 from pipelines.config import DatasetConfig, TrainingRun
-from pipelines.errors import ConfigError
+from pipelines.features.query import read_query
 from pipelines.records import TrainedModel, digest_of, shift_partition
 from pipelines.runtime import Runtime
 from pipelines.steps.stages import StageFolder
@@ -138,7 +138,7 @@ def _train(plan: _Plan, runtime: Runtime) -> TrainedModel:
     with open_workspace(plan.code, f"{plan.dataset}-{plan.partition_key}", runtime.settings) as workspace:
         inputs = {
             "snapshot.json": plan.snapshot.model_dump_json(indent=1) + "\n",
-            "features.sql": _read_query(workspace.root, plan.config),
+            "features.sql": read_query(plan.config, workspace.root),
             "environment.txt": plan.environment,
         }
         workspace.fill_in(runtime.params, run, inputs)
@@ -224,16 +224,6 @@ def _flat(measured: dict[str, Any]) -> dict[str, float]:
     for candidate, found in measured["validation"].items():
         flat |= {f"validation_{name}.{candidate}": value for name, value in found.items()}
     return {name: float(value) for name, value in flat.items()}
-
-
-def _read_query(root: Path, config: DatasetConfig) -> str:
-    try:
-        return (root / config.features.sql).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"Can't read the features query {config.features.sql}: {error.strerror}. "
-            "Set `features.sql` in params.yaml to a file of the project."
-        ) from error
 
 
 @contextmanager

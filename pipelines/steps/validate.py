@@ -15,11 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.config import DatasetConfig
 from pipelines.errors import (
-    ConflictError,
     EngineError,
     HoldfastError,
     NotReadyError,
@@ -29,9 +27,9 @@ from pipelines.errors import (
 from pipelines.records import IngestionRecord, ValidationRecord, partition_date, partition_range
 from pipelines.runtime import Runtime
 from pipelines.storage.digest import table_digest
-from pipelines.storage.lake import PARTITION_COLUMN
 from pipelines.validation.docs import PAGE, portable_result, remove_docs, write_docs
 from pipelines.validation.examination import Examination, Examiner
+from pipelines.validation.raw import read_partition, read_raw
 from pipelines.validation.suite import Suite, load_suite
 from pipelines.validation.verdict import Verdict, judge, refuse_unseen
 
@@ -173,7 +171,8 @@ def _chunks(job: _Job, nights: list[str]) -> Iterator[dict[str, IngestionRecord]
         record = ingested.get(night)
         if record is None:
             job.problems[night] = NotReadyError(
-                f"{job.dataset} {night} has not been ingested: run `holdfast ingest {job.dataset} {night}` first."
+                f"{job.dataset} {night} has not been ingested: "
+                f"run `holdfast ingest {job.dataset} {night}` first."
             )
             continue
         n_rows = record.n_rows + sum(other.n_rows for other in chunk.values())
@@ -213,7 +212,9 @@ def _validate_chunk(
             n_quarantined=verdict.quarantine.num_rows,
             validated_digest=version.digest if version else None,
             delta_version=version.delta_version if version else -1,
-            reasons=verdict.reasons if version else (*verdict.reasons, *_left_in_place(job, each)),
+            reasons=verdict.reasons
+            if version
+            else (*verdict.reasons, *_left_in_place(job, each.ingestion.partition_key)),
             expectations=verdict.expectations,
         )
         record = _document(job, each, record)
@@ -222,7 +223,8 @@ def _validate_chunk(
 
 
 def _judge(job: _Job, ingestions: Mapping[str, IngestionRecord]) -> Iterator[_Judged]:
-    raw = _read_raw(job, ingestions)
+    raw, conflicts = read_raw(job.runtime.lake, job.dataset, ingestions, job.config.columns)
+    job.problems.update(conflicts)
     unseen = {key: refuse_unseen(rows, job.config.columns) for key, rows in raw.items()}
     columns = ["row_id", "event_time", *job.config.columns]
     examined = {key: rows.select(columns) for key, rows in raw.items() if unseen[key] is None}
@@ -244,43 +246,14 @@ def _judge(job: _Job, ingestions: Mapping[str, IngestionRecord]) -> Iterator[_Ju
         yield _Judged(ingestions[key], rows, verdict, examination)
 
 
-def _read_raw(job: _Job, ingestions: Mapping[str, IngestionRecord]) -> dict[str, pa.Table]:
-    """Return the raw rows of each night, if they are the ones that its ingestion recorded."""
-    found = job.runtime.lake.read(job.dataset, "raw", partitions=ingestions)
-    declared = {"row_id", "event_time", "miscast", *job.config.columns}
-    raw = {}
-    for key, ingestion in ingestions.items():
-        rows = found.filter(pc.equal(found[PARTITION_COLUMN], key)).drop_columns([PARTITION_COLUMN])
-        # A column that params.yaml no longer declares stays in the table, empty in newer partitions.
-        gone = [
-            name
-            for name in rows.column_names
-            if name not in declared and rows[name].null_count == rows.num_rows
-        ]
-        rows = rows.drop_columns(gone)
-        is_empty = rows.num_rows == ingestion.n_rows == 0
-        if is_empty or table_digest(rows) == ingestion.raw_digest:
-            raw[key] = rows
-        else:
-            job.problems[key] = ConflictError(
-                f"The raw partition {job.dataset} {key} is not the one that its newest ingestion recorded: another "
-                f"ingestion is at work, or was cut off. Run `holdfast ingest {job.dataset} {key}`, then validate again."
-            )
-    return raw
-
-
-def _left_in_place(job: _Job, judged: _Judged) -> list[str]:
+def _left_in_place(job: _Job, partition_key: str) -> list[str]:
     """Say so, where an earlier published version of a refused partition is left in place."""
-    lake = job.runtime.lake
-    if not lake.exists(job.dataset, "validated"):
+    earlier = read_partition(job.runtime.lake, job.dataset, "validated", partition_key)
+    if earlier is None:
         return []
-    rows = lake.read(job.dataset, "validated", partitions=[judged.ingestion.partition_key])
-    if rows.num_rows == 0:
-        return []
-    digest = table_digest(rows.drop_columns([PARTITION_COLUMN]))
     return [
-        f"an earlier version ({rows.num_rows} rows, digest {digest[:12]}) was published and is left in place; "
-        "it is not scored again until the partition passes"
+        f"an earlier version ({earlier.num_rows} rows, digest {table_digest(earlier)[:12]}) was published "
+        "and is left in place; it is not scored again until the partition passes"
     ]
 
 

@@ -198,7 +198,8 @@ class Lake:
             If the table does not exist yet.
         """
         lazy = self.dataset(dataset, table, version=version)
-        chosen = None if partitions is None else pc.field(PARTITION_COLUMN).isin(list(partitions))
+        keys = None if partitions is None else pa.array(list(partitions), pa.string())
+        chosen = None if keys is None else pc.field(PARTITION_COLUMN).isin(keys)
         names = None if columns is None else list(dict.fromkeys([*columns, PARTITION_COLUMN]))
         found = lazy.to_table(columns=names, filter=chosen)
         return found.cast(pa.schema([_plain_field(field) for field in found.schema]))

@@ -31,12 +31,14 @@ RESULT = "validation.json"
 # Nothing may load or run: a second wall behind the inert markup.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1f2933 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; color: #1f2933 }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }
 th, td { border: 1px solid #d5dbe1; padding: .3rem .6rem; text-align: left; vertical-align: top }
 .show-scrollbars { overflow-x: auto }
 .badge { background: #e6eaee; border-radius: .25rem; padding: 0 .3rem; font-family: monospace }
-.text-danger, .refused { color: #b42318 } .text-success, .passed { color: #027a48 } .text-warning, .warned { color: #b54708 }
+.text-danger, .refused { color: #b42318 }
+.text-success, .passed { color: #027a48 }
+.text-warning, .warned { color: #b54708 }
 .fa-check-circle::before { content: "\\2714" } .fa-times::before { content: "\\2718" }
 .fa-exclamation-triangle::before { content: "\\26a0" }
 .alert { border-bottom: 2px solid #d5dbe1; margin-top: 1.5rem }
@@ -99,9 +101,11 @@ def _page(record: ValidationRecord, result: Mapping[str, Any] | None) -> str:
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in record.reasons)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<style>{_STYLE}</style></head><body>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"<style>{_STYLE}</style></head><body>\n"
         f'<h1 class="{record.outcome}">{title}</h1>\n'
-        f"<p>{record.n_in} rows in, {record.n_published} published, {record.n_quarantined} in quarantine.</p>\n"
+        f"<p>{record.n_in} rows in, {record.n_published} published, "
+        f"{record.n_quarantined} in quarantine.</p>\n"
         f"<ul>{reasons}</ul>\n{'' if result is None else _sections(result)}\n</body></html>\n"
     )
 
@@ -111,9 +115,11 @@ def _sections(result: Mapping[str, Any]) -> str:
     plain = expectationSuiteValidationResultSchema.load(_escaped_samples(result))
     document = ValidationResultsPageRenderer(run_info_at_end=True).render(plain)
     view = DefaultJinjaSectionView()
-    sections = enumerate(document.to_json_dict()["sections"], start=1)
     return inert(
-        "".join(view.render({"section": section, "section_loop": {"index": n}}) for n, section in sections)
+        "".join(
+            view.render({"section": section, "section_loop": {"index": position}})
+            for position, section in enumerate(document.to_json_dict()["sections"], start=1)
+        )
     )
 
 

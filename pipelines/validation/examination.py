@@ -26,7 +26,7 @@ from great_expectations.core import ExpectationSuiteValidationResult
 
 from pipelines.errors import EngineError
 from pipelines.records import partition_date
-from pipelines.validation.rules import Rule
+from pipelines.validation.rules import POSITION, Rule
 from pipelines.validation.suite import Suite
 
 # These look at each row for itself; those that compare rows (uniqueness, order, outliers) do not.
@@ -184,7 +184,8 @@ def _is_row_by_row(rule: Rule) -> bool:
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
-    return rows.to_pandas(types_mapper=_PANDAS_TYPES.get, date_as_object=False)
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=_PANDAS_TYPES.get, date_as_object=False)
+    return frame
 
 
 def _parameters(partition_key: str) -> dict[str, datetime]:
@@ -196,10 +197,10 @@ def _parameters(partition_key: str) -> dict[str, datetime]:
 def _findings(
     result: ExpectationSuiteValidationResult, rules: Sequence[Rule], n_rows: int
 ) -> tuple[Finding, ...]:
-    by_id = {found.expectation_config.id: found for found in result.results}
+    by_position = {found.expectation_config.meta[POSITION]: found for found in result.results}
     findings = []
     for rule in rules:
-        found = by_id[str(rule.position)]
+        found = by_position[rule.position]
         if (message := _exception_message(found.exception_info)) is not None:
             raise EngineError(
                 f"{rule.title} could not be evaluated, which says nothing about the data: {message} "

@@ -10,10 +10,25 @@ from __future__ import annotations
 from html import escape
 from html.parser import HTMLParser
 
-_TAGS = frozenset(
-    "a b blockquote br code div em h1 h2 h3 h4 h5 h6 hr i li ol p pre section small span strong sub sup "
-    "table tbody td tfoot th thead tr u ul".split()
-)
+_TEXT_TAGS = {"a", "b", "br", "code", "em", "hr", "i", "small", "span", "strong", "sub", "sup", "u"}
+_BLOCK_TAGS = {
+    "blockquote",
+    "div",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "ul",
+}
+_TABLE_TAGS = {"table", "tbody", "td", "tfoot", "th", "thead", "tr"}
+_TAGS = frozenset(_TEXT_TAGS | _BLOCK_TAGS | _TABLE_TAGS)
 _VOID_TAGS = frozenset({"br", "hr"})
 _ATTRIBUTES = frozenset({"class", "colspan", "hidden", "id", "rowspan", "title"})
 # What is inside of these is no text for people.

@@ -55,12 +55,11 @@ def quarantine_table(rows: pa.Table, breaches: Sequence[Sequence[Breach]]) -> pa
         that the row breaks; ``row``, the whole raw row as a JSON object. Times are ISO 8601.
     """
     bad = rows.to_pylist()
+    reasons = [[_explain(breach, row) for breach in found] for found, row in zip(breaches, bad, strict=True)]
     return pa.table(
         {
             "row_id": [row["row_id"] for row in bad],
-            "reasons": [
-                _json([_explain(b, row) for b in found]) for found, row in zip(breaches, bad, strict=True)
-            ],
+            "reasons": [_json(found) for found in reasons],
             "row": [_json(row) for row in bad],
         },
         schema=QUARANTINE_SCHEMA,

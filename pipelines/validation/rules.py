@@ -28,6 +28,9 @@ Severity = Literal["critical", "warning", "info"]
 #: (for columns of type timestamp), and its day (for columns of type date).
 PARAMETERS = ("day_start", "day_end", "day")
 
+#: Results come back in another order than the suite's: this key of their ``meta`` says which is which.
+POSITION = "position"
+
 _ROW_LEVEL = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
 # The runner decides these; in a suite they would change what is found.
@@ -98,9 +101,10 @@ class Rule:
         return issubclass(get_expectation_impl(self.type), _ROW_LEVEL)
 
     def expectation(self) -> Expectation:
-        """Return a new Great Expectations object; its ``id`` is the rule's position."""
-        implementation = get_expectation_impl(self.type)
-        return implementation(id=str(self.position), severity=self.severity, **self.arguments)
+        """Return a new Great Expectations object; its ``meta`` has the rule's position."""
+        arguments = dict(self.arguments)
+        meta = {**(arguments.pop("meta", None) or {}), POSITION: self.position}
+        return get_expectation_impl(self.type)(severity=self.severity, meta=meta, **arguments)
 
 
 def make_rule(content: Mapping[str, Any], *, types: Mapping[str, str], place: Place) -> Rule:

@@ -107,10 +107,11 @@ def judge(rows: pa.Table, findings: Sequence[Finding], *, max_quarantined_fracti
     outcome = "refused" if "refused" in verdicts else "warned" if "warned" in verdicts else "passed"
     bad = sorted(breaches)
     good = [row for row in range(n_rows) if row not in breaches]
+    rows_in_quarantine = rows.take(pa.array(bad, pa.int64()))
     return Verdict(
         outcome=outcome,
         published=None if outcome == "refused" else rows.drop_columns([MISCAST_COLUMN]).take(good),
-        quarantine=quarantine_table(rows.take(bad), [breaches[row] for row in bad]),
+        quarantine=quarantine_table(rows_in_quarantine, [breaches[row] for row in bad]),
         reasons=tuple(reasons),
         expectations=tuple(_outcome(finding) for finding in findings),
     )
@@ -169,16 +170,12 @@ def _cast_reasons(breaches: Mapping[int, Sequence[Breach]]) -> list[str]:
 
 def _reason(finding: Finding) -> str | None:
     rule = finding.rule
-    if not finding.is_met and rule.severity != "info":
-        needed = (
-            f", at least {rule.arguments['mostly']:.4g} of them must be as expected"
-            if "mostly" in rule.arguments
-            else ""
-        )
-        return f"{_UNMET_IS[rule.severity]}: {rule.title}: {finding.observed}{needed}"
-    if finding.rows and rule.severity != "info":
+    if rule.severity == "info" or (finding.is_met and not finding.rows):
+        return None
+    if finding.is_met:
         return f"quarantine: {rule.title}: {finding.observed}"
-    return None
+    share = f", {rule.arguments['mostly']:g} of all must be as expected" if "mostly" in rule.arguments else ""
+    return f"{_UNMET_IS[rule.severity]}: {rule.title}: {finding.observed}{share}"
 
 
 def _outcome(finding: Finding) -> ExpectationOutcome:

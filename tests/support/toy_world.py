@@ -35,8 +35,10 @@ from pipelines.records import (
 )
 from pipelines.registry.engine import open_client
 from pipelines.runtime import Runtime
+from pipelines.steps.register import register
 from pipelines.training.environment import environment_digest
-from pipelines.training.snapshot import Snapshot, plan_snapshot
+from pipelines.training.planning import plan_snapshot
+from pipelines.training.snapshot import Snapshot
 
 DATASET = "toy"
 FIRST, LAST_LABELLED, NIGHT = "2013-01-01", "2013-01-20", "2013-01-21"
@@ -209,6 +211,12 @@ def write_outputs(folder: Path, thresholds: Sequence[float], *, height: float = 
     (folder / "metrics.json").write_text(json.dumps({"auc": 0.7}))
     pq.write_table(pa.table({"row_id": ["a"], "x": [0.5], "prediction": [0.5]}), folder / "reference.parquet")
     return write_bundle(folder / "bundle", *_bundle(tuple(thresholds), height))
+
+
+def challenge(runtime: Runtime, folder: Path, *, thresholds: Sequence[float] = STRONG, **changes: Any) -> str:
+    """Train and register a model in ``folder``; return its version."""
+    trained = train(runtime, folder / "outputs", thresholds=thresholds, **changes)
+    return register(trained, runtime=runtime).model_version
 
 
 def register_by_hand(runtime: Runtime, trained: TrainedModel, model_version: str) -> TrainingRecord:

@@ -1,18 +1,26 @@
--- One row a scheduled flight, with the weather that was known two hours before it.
--- Every source column is text; cells that params.yaml types are passed on as they are, and cast there.
+-- One row a scheduled flight, with the weather at its origin as it was known an hour before.
+-- All columns of the source are text; the cells that params.yaml types pass as they are, and are cast there.
 WITH schedule AS (
     SELECT
         *,
-        TRY_CAST(time_hour AS TIMESTAMP) AS departure_hour, -- UTC, as is the weather's
+        TRY_CAST(time_hour AS TIMESTAMP) AS departure_hour, -- UTC, as the weather's
         (TRY_CAST(sched_dep_time AS INTEGER) // 100) * 60 + TRY_CAST(sched_dep_time AS INTEGER) % 100
-            AS departure_minute, -- from local hhmm
+            AS departure_minute, -- of hhmm, local
         (TRY_CAST(sched_arr_time AS INTEGER) // 100) * 60 + TRY_CAST(sched_arr_time AS INTEGER) % 100
-            AS arrival_minute -- from hhmm, local at the destination
+            AS arrival_minute -- of hhmm, local at the destination
     FROM flights
 ),
 
-observations AS (
-    SELECT *, TRY_CAST(time_hour AS TIMESTAMP) AS observed_hour FROM weather
+-- The newest observation for each hour of departure. One that is labelled with the hour H may have
+-- been made as late as H:59; it is sure to lie an hour before every departure of the hour F only
+-- if H <= F - 2. One of more than six hours ago tells nothing any more.
+known_weather AS (
+    SELECT
+        origin,
+        TRY_CAST(time_hour AS TIMESTAMP) + to_hours(age) AS departure_hour,
+        arg_min(weather, age) AS newest
+    FROM weather, unnest([2, 3, 4, 5, 6]) AS ages (age)
+    GROUP BY ALL
 )
 
 SELECT
@@ -21,19 +29,20 @@ SELECT
     schedule.origin,
     dest,
     -- The local time of the schedule: a flight belongs to the day that its ticket names.
-    TRY(make_timestamp(CAST(schedule.year AS BIGINT), CAST(schedule.month AS BIGINT), CAST(schedule.day AS BIGINT), 0, 0, 0))
-        + to_minutes(departure_minute) AS scheduled_at,
+    make_timestamp(
+        TRY_CAST(year AS BIGINT), TRY_CAST(month AS BIGINT), TRY_CAST(day AS BIGINT), 0, 0, 0
+    ) + to_minutes(departure_minute) AS scheduled_at,
     departure_minute,
-    -- Time zones are left in: a constant of the route, which the model learns with it.
+    -- The zones of origin and destination stay in: a constant of the route.
     (arrival_minute - departure_minute + 1440) % 1440 AS scheduled_minutes,
     distance,
-    temp,
-    humid,
-    wind_speed,
-    wind_gust,
-    precip,
-    pressure,
-    visib,
+    newest.temp,
+    newest.humid,
+    newest.wind_speed,
+    newest.wind_gust,
+    newest.precip,
+    newest.pressure,
+    newest.visib,
     -- A flight without an arrival delay was cancelled or diverted.
     CASE
         WHEN arr_delay IS NULL THEN 1
@@ -41,8 +50,4 @@ SELECT
     END AS is_late,
     arr_delay AS arrival_delay
 FROM schedule
--- An observation of the hour H may be made as late as H:59. It is certain to lie an hour or more
--- before a departure in the hour F only if H <= F - 2. Older than six hours, it tells nothing.
-ASOF LEFT JOIN observations
-    ON schedule.origin = observations.origin
-    AND schedule.departure_hour - INTERVAL 2 HOURS >= observations.observed_hour
+LEFT JOIN known_weather USING (origin, departure_hour)

@@ -24,7 +24,9 @@ _NAME = "embedding_network"
 _HIDDEN_WIDTHS = (64, 32)
 _MAX_EMBEDDING_WIDTH = 16
 _INPUT_LIMIT = 8.0
-_BATCH_ROWS = 1024
+_MAX_BATCH_ROWS, _MIN_BATCH_ROWS = 1024, 64
+# A small table still gets enough steps an epoch to learn from.
+_MIN_STEPS = 100
 _LEARNING_RATE = 3e-3
 _WEIGHT_DECAY = 1e-3
 _DROPOUT = 0.1
@@ -148,14 +150,17 @@ def _train(
     loss_of = functional.binary_cross_entropy_with_logits if config.task == "binary" else functional.mse_loss
     inputs, valid_inputs = network.inputs(train.encoded), network.inputs(valid.encoded)
     n_epochs = config.training.max_epochs
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    batch_rows = min(_MAX_BATCH_ROWS, max(_MIN_BATCH_ROWS, len(goal) // _MIN_STEPS))
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY, fused=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, _LEARNING_RATE, epochs=n_epochs, steps_per_epoch=math.ceil(len(goal) / _BATCH_ROWS)
+        optimiser, _LEARNING_RATE, epochs=n_epochs, steps_per_epoch=math.ceil(len(goal) / batch_rows)
     )
     best_epoch, best_loss, best_weights = 0, math.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, n_epochs + 1):
         network.train()
-        for rows in torch.split(torch.randperm(len(goal)), _BATCH_ROWS):
+        for rows in torch.split(torch.randperm(len(goal)), batch_rows):
             optimiser.zero_grad()
             batch = network.with_some_hidden(*(part[rows] for part in inputs))
             torch.autograd.backward(loss_of(network(*batch), goal[rows]))

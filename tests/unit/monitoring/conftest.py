@@ -30,7 +30,9 @@ def make_table() -> TableMaker:
 
 @pytest.fixture
 def reference(tmp_path: Path, config: DatasetConfig) -> Reference:
-    return save_reference(tmp_path / "reference.parquet", make_days("2013-01-01", "2013-02-25", seed=1), config)
+    return save_reference(
+        tmp_path / "reference.parquet", make_days("2013-01-01", "2013-02-25", seed=1), config
+    )
 
 
 @pytest.fixture

@@ -51,7 +51,9 @@ def test_calm_windows_alarm_no_more_often_than_documented():
     assert 0 < n_alarms / n_trials <= documented
 
 
-def test_columns_that_move_together_on_calm_days_raise_the_share_that_alarms(config, as_reference, make_table):
+def test_columns_that_move_together_on_calm_days_raise_the_share_that_alarms(
+    config, as_reference, make_table
+):
     table = make_table("2013-01-01", "2013-02-25", seed=3)
     stormy = pc.starts_with(table["partition_key"], "2013-01-0")
     for name in ("temp", "speed"):
@@ -70,6 +72,13 @@ def test_reference_of_one_day_falls_back_to_a_fixed_threshold(config, as_referen
     found = calibrate(as_reference(make_table("2013-02-12", "2013-02-12"), config), config, block_days=7)
     assert found.n_blocks == 0
     assert set(found.values.values()) == {0.1}
+
+
+def test_window_longer_than_the_reference_takes_stretches_of_half_of_it(config, as_reference, make_table):
+    reference = as_reference(make_table("2013-02-12", "2013-02-15"), config)
+    found = calibrate(reference, config, block_days=7)
+    assert found.n_blocks == 3
+    assert found.values == calibrate(reference, config, block_days=2).values
 
 
 def test_column_that_never_moved_keeps_a_threshold_above_zero(config, as_reference, make_table):

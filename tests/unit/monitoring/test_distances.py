@@ -44,7 +44,8 @@ def test_block_jensen_shannon_is_scipys_distance_of_the_two_histograms(codes):
     found = block_jensen_shannon(codes, days, [0, 1, 2], 1)
     for start, distance in enumerate(found):
         inside, outside = (
-            np.bincount(codes[(codes >= 0) & chosen], minlength=5) for chosen in (days == start, days != start)
+            np.bincount(codes[(codes >= 0) & chosen], minlength=5)
+            for chosen in (days == start, days != start)
         )
         if not inside.sum() or not outside.sum():
             assert math.isnan(distance)

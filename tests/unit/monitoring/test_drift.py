@@ -70,7 +70,9 @@ def test_constant_column_is_calm_until_it_changes(config, as_reference, make_tab
     reference = as_reference(_replace(before, "temp", pa.array([5.0] * before.num_rows)), config)
     calibration = calibrate(reference, config, block_days=7)
     verdicts = [
-        judge_columns(reference, _replace(calm, "temp", pa.array([value] * calm.num_rows)), calibration, config)[0]
+        judge_columns(
+            reference, _replace(calm, "temp", pa.array([value] * calm.num_rows)), calibration, config
+        )[0]
         for value in (5.0, 6.0)
     ]
     assert [verdict.is_drifted for verdict in verdicts] == [False, True]

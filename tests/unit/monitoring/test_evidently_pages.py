@@ -82,7 +82,8 @@ def test_failure_of_evidently_says_nothing_about_the_data(reference, current, co
 
 
 @pytest.mark.parametrize(
-    ("task", "metric"), [pytest.param("binary", "RocAuc", id="binary"), pytest.param("regression", "RMSE", id="regression")]
+    ("task", "metric"),
+    [pytest.param("binary", "RocAuc", id="binary"), pytest.param("regression", "RMSE", id="regression")],
 )
 def test_performance_is_shown_beside_the_holdout(reference, current, config_with, task, metric):
     page = performance_page(reference.holdout, current, config=config_with(task=task))

@@ -16,3 +16,10 @@ def world(tmp_path: Path) -> Runtime:
     runtime = toy_world.open_world(tmp_path)
     toy_world.publish(runtime, toy_world.all_days())
     return runtime
+
+
+@pytest.fixture
+def rivals(world: Runtime, tmp_path: Path) -> tuple[str, str]:
+    """Register a weak model, then a strong one; return their versions."""
+    weak = toy_world.challenge(world, tmp_path / "weak", thresholds=toy_world.WEAK)
+    return weak, toy_world.challenge(world, tmp_path / "strong", thresholds=toy_world.STRONG)

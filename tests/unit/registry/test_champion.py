@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, ConflictError
 from pipelines.ledger.ledger import Ledger
 from pipelines.records import ChampionMove, now_utc
 from pipelines.registry.champion import move_by, project_champion, training_record, version_before
@@ -86,17 +86,61 @@ def test_an_unknown_version_is_told_with_the_known_ones(world: Runtime) -> None:
         training_record("toy", "9", ledger=world.ledger)
 
 
-class MovingLedger(Ledger):
-    """A ledger whose champion moves again right after each time it is read."""
+class RestlessLedger(Ledger):
+    """A real ledger on which somebody promotes in turn v2 and v1 right after each look at the champion."""
+
+    def __init__(self, url: str, *, n_moves: int) -> None:
+        super().__init__(url)
+        self._n_moves = n_moves
 
     def champion(self, dataset: str) -> ChampionMove | None:
         seen = super().champion(dataset)
         history = self.champion_history(dataset)
-        if len(history) < 4:
-            self.move_champion(moves_of([*[(m.action, m.model_version) for m in history], ("promote", "2")])[-1])
+        if len(history) <= self._n_moves:
+            steps = [(move.action, move.model_version) for move in history]
+            other = "1" if steps[-1][1] == "2" else "2"
+            self.move_champion(moves_of([*steps, ("promote", other)])[-1])
         return seen
 
 
 def test_without_a_champion_there_is_no_alias(world: Runtime) -> None:
     assert project_champion("toy", ledger=world.ledger, registry=world.registry) is None
     assert world.registry.alias("toy", CHAMPION) is None
+
+
+@pytest.mark.usefixtures("rivals")
+def test_the_alias_shows_the_champion(world: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+    for move in moves_of([("promote", "1"), ("promote", "2")]):
+        world.ledger.move_champion(move)
+        assert project_champion("toy", ledger=world.ledger, registry=world.registry) == move.model_version
+        assert world.registry.alias("toy", CHAMPION) == move.model_version
+    assert not caplog.messages
+
+
+@pytest.mark.usefixtures("rivals")
+def test_an_alias_moved_by_hand_is_put_back_and_told(
+    world: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.ledger.move_champion(moves_of([("promote", "1")])[0])
+    world.registry.set_alias("toy", CHAMPION, "2")
+    with caplog.at_level(logging.WARNING):
+        project_champion("toy", ledger=world.ledger, registry=world.registry)
+    assert world.registry.alias("toy", CHAMPION) == "1"
+    assert "pointed at v2, which the ledger did not decide" in caplog.text
+
+
+@pytest.mark.usefixtures("rivals")
+def test_a_slow_projection_never_leaves_a_champion_of_the_past(world: Runtime) -> None:
+    world.ledger.move_champion(moves_of([("promote", "1")])[0])
+    restless = RestlessLedger(world.settings.ledger_url, n_moves=3)
+    project_champion("toy", ledger=restless, registry=world.registry)
+    newest = world.ledger.champion_history("toy")[-1]
+    assert (newest.sequence, world.registry.alias("toy", CHAMPION)) == (4, newest.model_version)
+
+
+@pytest.mark.usefixtures("rivals")
+def test_a_champion_that_never_rests_is_a_conflict(world: Runtime) -> None:
+    world.ledger.move_champion(moves_of([("promote", "1")])[0])
+    restless = RestlessLedger(world.settings.ledger_url, n_moves=99)
+    with pytest.raises(ConflictError, match="kept moving"):
+        project_champion("toy", ledger=restless, registry=world.registry)

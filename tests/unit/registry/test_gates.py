@@ -111,9 +111,7 @@ def test_days_restated_since_are_named_but_do_not_refuse() -> None:
         pytest.param([], [], False, "no day to check on", id="nothing-checked"),
     ],
 )
-def test_no_feature_may_look_ahead(
-    changed: list[str], days: list[str], passed: bool, observed: str
-) -> None:
+def test_no_feature_may_look_ahead(changed: list[str], days: list[str], passed: bool, observed: str) -> None:
     result = gates.no_look_ahead(changed, days)
     assert (result.is_passed, result.observed) == (passed, observed)
 

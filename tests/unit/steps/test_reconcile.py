@@ -77,7 +77,7 @@ def test_single_class_leaves_out_what_is_not_defined(night):
 @pytest.mark.parametrize(
     "land",
     [
-        pytest.param(lambda runtime: None, id="nothing-at-all"),
+        pytest.param(lambda _: None, id="nothing-at-all"),
         pytest.param(lambda runtime: _land_labels(runtime, "2013-07-03", [1]), id="no-predictions-table"),
         pytest.param(
             lambda runtime: (

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import create_engine, update
 
 from pipelines.errors import NotReadyError
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.schema import retrainings
 from pipelines.records import ChampionMove, ColumnDrift, DriftRecord, now_utc, partition_range
 from pipelines.steps.retrain import decide_retraining, request_first_training
@@ -36,7 +37,9 @@ def _crown(runtime, version, sequence=1):
 
 def _drift(runtime, key=_NIGHT, *, version="1", is_alarm=True, is_confirmed=True):
     columns = tuple(
-        ColumnDrift(column=name, method="wasserstein", distance=distance, threshold=0.5, is_drifted=distance >= 0.5)
+        ColumnDrift(
+            column=name, method="wasserstein", distance=distance, threshold=0.5, is_drifted=distance >= 0.5
+        )
         for name, distance in (("temp", 0.9), ("humid", 0.6), ("visib", 0.7), ("precip", 0.8), ("wind", 0.1))
     )
     runtime.ledger.record(
@@ -164,7 +167,9 @@ def test_suppressed_nights_start_no_cooldown(champion):
 
 
 def test_budget_of_thirty_days_is_kept(make_runtime):
-    runtime = make_runtime({"datasets": {"flights": {"retraining": {"cooldown_days": 1, "max_per_30_days": 2}}}})
+    runtime = make_runtime(
+        {"datasets": {"flights": {"retraining": {"cooldown_days": 1, "max_per_30_days": 2}}}}
+    )
     _crown(runtime, "1")
     for key in ("2013-06-03", "2013-06-04", "2013-06-30"):
         runtime.ledger.open_retraining("flights", key, status="requested", reason="r")
@@ -177,7 +182,10 @@ def test_budget_of_thirty_days_is_kept(make_runtime):
 
 @pytest.mark.parametrize(
     ("champion_version", "reason"),
-    [pytest.param("2", "it is version 2", id="replaced"), pytest.param(None, "there is none", id="no-champion")],
+    [
+        pytest.param("2", "it is version 2", id="replaced"),
+        pytest.param(None, "there is none", id="no-champion"),
+    ],
 )
 def test_alarm_about_a_replaced_model_is_suppressed_and_written_down(runtime, champion_version, reason):
     if champion_version:
@@ -258,8 +266,37 @@ def test_first_trainings_requested_at_once_are_one(young, make_runtime):
     overrides = {"datasets": {"flights": {"training": {"min_days": 10}}}}
     nights = partition_range("2013-01-13", "2013-01-18")
     runtimes = [make_runtime(overrides) for _ in nights]
+
+    def request(runtime, key):
+        return request_first_training("flights", key, runtime=runtime)
+
     with ThreadPoolExecutor(len(nights)) as pool:
-        found = list(
-            pool.map(lambda runtime, key: request_first_training("flights", key, runtime=runtime), runtimes, nights)
-        )
+        found = list(pool.map(request, runtimes, nights))
     assert sum(request is not None for request in found) == 1
+
+
+class _OvertakenLedger(Ledger):
+    """A ledger whose reader is overtaken: right after its look, another night opens a retraining."""
+
+    def retraining_in_flight(self, dataset):
+        found = super().retraining_in_flight(dataset)
+        if found is None:
+            self.open_retraining(dataset, "2013-01-12", status="requested", reason="faster")
+        return found
+
+
+def _overtaken(runtime):
+    vars(runtime)["ledger"] = _OvertakenLedger(runtime.settings.ledger_url)
+    return runtime
+
+
+def test_decider_overtaken_between_look_and_leap_waits(make_runtime):
+    runtime = make_runtime({"datasets": {"flights": {"retraining": {"cooldown_days": 0}}}})
+    _crown(runtime, "1")
+    _drift(runtime)
+    verdict = _decide(_overtaken(runtime))
+    assert (verdict.verdict, verdict.retraining.reason) == ("wait", "faster")
+
+
+def test_first_request_overtaken_between_look_and_leap_is_none(young):
+    assert request_first_training("flights", "2013-01-15", runtime=_overtaken(young)) is None

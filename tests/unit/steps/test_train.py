@@ -1,0 +1,242 @@
+"""The stages of a training, one after another in one process, and what `train` refuses to start."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from pipelines.bundle.files import read_bundle
+from pipelines.config import PROJECT_ROOT, DatasetConfig, Params, TrainingRun, load_params, load_settings
+from pipelines.errors import ConfigError, IntegrityError, NotReadyError
+from pipelines.records import ValidationRecord, partition_range
+from pipelines.runtime import Runtime
+from pipelines.steps.stages import STAGES
+from pipelines.steps.train import train
+from pipelines.training.planning import plan_snapshot
+
+RuntimeMaker = Callable[..., Runtime]
+
+DAYS = partition_range("2013-01-01", "2013-01-16")
+HOLDOUT = DAYS[-3:]
+ROWS_A_DAY = 40
+SMALL: dict[str, Any] = {
+    "datasets": {
+        "flights": {
+            "training": {"holdout_days": 3, "min_days": 10, "max_iterations": 8, "max_epochs": 1},
+            "monitoring": {"reference_rows": 160},
+        }
+    }
+}
+
+
+def _events(key: str, config: DatasetConfig) -> pa.Table:
+    """Return a day of flights, with a null in every column but the key's."""
+    random = np.random.default_rng(int(key.replace("-", "")))
+    start = datetime.fromisoformat(f"{key}T06:00:00+00:00")
+    stamps = pa.array([start + timedelta(minutes=n) for n in range(ROWS_A_DAY)], pa.timestamp("us", tz="UTC"))
+    missing = np.arange(ROWS_A_DAY) == 7
+    makers = {
+        "string": lambda: pa.array(random.choice(["AA", "UA", "EWR"], ROWS_A_DAY), pa.string(), mask=missing),
+        "integer": lambda: pa.array(random.integers(0, 1_400, ROWS_A_DAY), pa.int64(), mask=missing),
+        "float": lambda: pa.array(random.normal(size=ROWS_A_DAY), pa.float64(), mask=missing),
+        "timestamp": lambda: stamps,
+    }
+    columns = {name: makers[kind]() for name, kind in config.columns.items()}
+    return pa.table({"row_id": _row_ids(key), "event_time": stamps, **columns})
+
+
+def _labels(key: str, events: pa.Table) -> pa.Table:
+    """Return delays that the hour of departure decides, with some noise."""
+    random = np.random.default_rng(int(key.replace("-", "")) + 1)
+    minute = pc.fill_null(events["departure_minute"], 0).to_numpy()
+    late = (random.random(ROWS_A_DAY) < np.where(minute > 700, 0.9, 0.1)).astype(np.int64)
+    return pa.table({"row_id": _row_ids(key), "is_late": late, "arrival_delay": late * 30.0})
+
+
+def _row_ids(key: str) -> list[str]:
+    return [f"{key}|{row:03d}" for row in range(ROWS_A_DAY)]
+
+
+def _fill(runtime: Runtime, *, labels_of: Callable[[str, pa.Table], pa.Table] = _labels) -> None:
+    """Publish all days."""
+    config = runtime.dataset("flights")
+    events = {key: _events(key, config) for key in DAYS}
+    labels = {key: labels_of(key, rows) for key, rows in events.items()}
+    runtime.lake.replace_many("flights", "labels", labels)
+    for version in runtime.lake.replace_many("flights", "validated", events):
+        runtime.ledger.record(
+            ValidationRecord(
+                dataset="flights",
+                partition_key=version.partition_key,
+                raw_digest="raw",
+                suite_digest="suite",
+                outcome="passed",
+                n_in=ROWS_A_DAY,
+                n_published=ROWS_A_DAY,
+                n_quarantined=0,
+                validated_digest=version.digest,
+            )
+        )
+
+
+def _prepare(runtime: Runtime, project: Path) -> Path:
+    """Fill in a project's inputs and params, as a training does in its workspace."""
+    config = runtime.dataset("flights")
+    snapshot = plan_snapshot(
+        "flights", DAYS[-1], first=None, config=config, lake=runtime.lake, ledger=runtime.ledger
+    )
+    run = TrainingRun(
+        dataset="flights",
+        first_partition=DAYS[0],
+        last_partition=DAYS[-1],
+        holdout_days=3,
+        snapshot_digest=snapshot.digest,
+        seed=1,
+    )
+    inputs = project / "workspace" / "inputs"
+    inputs.mkdir(parents=True)
+    (inputs / "snapshot.json").write_text(snapshot.model_dump_json())
+    shutil.copy(PROJECT_ROOT / config.features.sql, inputs / "features.sql")
+    params = runtime.params.model_copy(update={"run": run}).model_dump(mode="json")
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    return project
+
+
+def _project(root: Path, *, labels_of: Callable[[str, pa.Table], pa.Table] = _labels) -> Path:
+    """Return a project that is ready for the first stage, with a lake of its own."""
+    settings = load_settings({"HOLDFAST_HOME": str(root / "home")})
+    shipped = load_params(PROJECT_ROOT / "params.yaml").model_dump(mode="json")
+    for section, values in SMALL["datasets"]["flights"].items():
+        shipped["datasets"]["flights"][section] |= values
+    runtime = Runtime(settings=settings, params=Params.model_validate(shipped))
+    _fill(runtime, labels_of=labels_of)
+    return _prepare(runtime, root / "project")
+
+
+def _run_all(project: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOLDFAST_HOME", str(project.parent / "home"))
+        for stage in STAGES.values():
+            stage(project)
+    return project / "workspace" / "outputs"
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return what four stages wrote."""
+    return _run_all(_project(tmp_path_factory.mktemp("training")))
+
+
+def test_four_stages_make_a_measured_model_that_learned_something(outputs: Path) -> None:
+    metrics = json.loads((outputs / "metrics.json").read_text())
+    assert metrics["candidate"] in ("hist_gradient_boosting", "embedding_network")
+    assert set(metrics["validation"]) == {"hist_gradient_boosting", "embedding_network"}
+    assert metrics["holdout"]["n"] == 3 * ROWS_A_DAY
+    assert metrics["holdout"]["auc"] > 0.75
+    assert metrics["baseline"]["auc"] == 0.5
+    assert metrics["parity_error"] < 1e-6
+    assert metrics["n_look_ahead_columns"] == 0
+    best = max(metrics["validation"], key=lambda name: metrics["validation"][name]["auc"])
+    assert metrics["candidate"] == best == read_bundle(outputs / "bundle").description.candidate
+
+
+def test_reference_holds_examples_of_every_day_with_predictions_and_what_happened(
+    outputs: Path, runtime: Runtime
+) -> None:
+    reference = pq.read_table(outputs / "reference.parquet")
+    config = runtime.dataset("flights")
+    assert reference.column_names == [
+        "row_id",
+        "partition_key",
+        "event_time",
+        *config.features.columns,
+        config.target,
+        "is_holdout",
+        "prediction",
+    ]
+    assert reference.num_rows == 160
+    assert pc.count_distinct(reference["partition_key"]).as_py() == len(DAYS)
+    held_out = reference.filter(reference["is_holdout"])
+    assert pc.unique(held_out["partition_key"]).to_pylist() == HOLDOUT
+    assert reference["prediction"].null_count == 0
+    assert pc.all(
+        pc.and_(pc.greater(reference["prediction"], 0), pc.less(reference["prediction"], 1))
+    ).as_py()
+
+
+def test_plots_say_how_well_calibrated_it_is_and_how_each_day_went(outputs: Path) -> None:
+    plots = outputs / "plots"
+
+    assert len((plots / "calibration.csv").read_text().splitlines()) == 11
+    days = [line.split(",")[0].strip('"') for line in (plots / "by_day.csv").read_text().splitlines()[1:]]
+    assert days == HOLDOUT
+
+
+def test_what_happens_in_the_holdout_has_no_part_in_the_model(outputs: Path, tmp_path: Path) -> None:
+    def otherwise(key: str, events: pa.Table) -> pa.Table:
+        labels = _labels(key, events)
+        if key not in HOLDOUT:
+            return labels
+        flipped = pc.subtract(1, labels["is_late"])
+        return labels.set_column(labels.column_names.index("is_late"), "is_late", flipped)
+
+    other = _run_all(_project(tmp_path, labels_of=otherwise))
+
+    weights = "bundle/weights.safetensors"
+    assert (outputs / weights).read_bytes() == (other / weights).read_bytes()
+    assert (outputs / "selection.json").read_text() == (other / "selection.json").read_text()
+    assert json.loads((outputs / "metrics.json").read_text())["holdout"]["auc"] > 0.75
+    assert json.loads((other / "metrics.json").read_text())["holdout"]["auc"] < 0.25
+
+
+def test_the_same_inputs_give_the_same_bytes(outputs: Path, tmp_path: Path) -> None:
+    def contents(folder: Path) -> dict[str, bytes]:
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+    assert contents(_run_all(_project(tmp_path))) == contents(outputs)
+
+
+def test_a_snapshot_that_params_do_not_name_is_refused(tmp_path: Path) -> None:
+    project = _project(tmp_path)
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["run"]["snapshot_digest"] = "0" * 64
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+
+    with pytest.raises(IntegrityError, match=r"is not the snapshot that `run\.snapshot_digest`"):
+        STAGES["snapshot"](project)
+
+
+def test_a_training_that_must_wait_says_what_for_and_is_on_record(make_runtime: RuntimeMaker) -> None:
+    runtime = make_runtime()
+    _fill(runtime)
+    runtime.ledger.open_retraining("flights", "2013-01-17", status="requested", reason="drift")
+
+    with pytest.raises(NotReadyError, match=r"flights has 16 published days .* needs 60"):
+        train("flights", "2013-01-17", runtime=runtime)
+
+    retraining = runtime.ledger.retraining("flights", "2013-01-17")
+    assert retraining is not None
+    assert retraining.status == "training"
+
+
+def test_a_project_without_git_is_refused_in_one_sentence(make_runtime: RuntimeMaker, tmp_path: Path) -> None:
+    runtime = make_runtime(SMALL)
+    _fill(runtime)
+    elsewhere = runtime.settings.model_copy(update={"project": tmp_path})
+
+    with pytest.raises(ConfigError, match="is not a git repository"):
+        train("flights", "2013-01-17", runtime=Runtime(settings=elsewhere, params=runtime.params))
+
+    assert not (runtime.settings.home / "mlflow").exists()
