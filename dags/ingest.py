@@ -36,7 +36,9 @@ for dataset, config in enabled_datasets().items():
         # The first night is the next one; False would mean "also one that began up to 2.4 hours ago".
         run_immediately=timedelta(0),
     )
-    with dataset_dag("ingest", dataset, config=config, doc=__doc__, schedule=nightly, params=ingest_form()):
+    with dataset_dag(
+        "ingest", dataset=dataset, config=config, doc=__doc__, schedule=nightly, params=ingest_form()
+    ):
         landed = IngestOperator(task_id="ingest", dataset=dataset)
         validated = ValidateOperator(
             task_id="validate", dataset=dataset, outlets=[assets_of(dataset).validated]

@@ -21,7 +21,7 @@ from holdfast_airflow.wiring import dataset_dag, enabled_datasets
 for dataset, config in enabled_datasets().items():
     assets = assets_of(dataset)
     scored = PartitionedAssetTimetable(assets=assets.predictions)
-    with dataset_dag("monitor", dataset, config=config, doc=__doc__, schedule=scored):
+    with dataset_dag("monitor", dataset=dataset, config=config, doc=__doc__, schedule=scored):
         reconciled = ReconcileOperator(task_id="reconcile", dataset=dataset)
         monitored = MonitorOperator(task_id="monitor", dataset=dataset, outlets=[assets.drift])
         reconciled >> monitored

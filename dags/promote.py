@@ -19,7 +19,7 @@ from airflow.sdk import PartitionedAssetTimetable
 from holdfast_airflow.assets import assets_of
 from holdfast_airflow.forms import promote_form
 from holdfast_airflow.promotion import GateOperator, PromoteOperator
-from holdfast_airflow.wiring import ENDS_RETRAINING, dataset_dag, enabled_datasets
+from holdfast_airflow.wiring import ON_FAILURE_OF_RETRAINING, dataset_dag, enabled_datasets
 
 # A challenger that waits for approval must not hold up the next one; the ledger lets only one win.
 _MAX_ACTIVE_RUNS = 8
@@ -29,10 +29,11 @@ for dataset, config in enabled_datasets().items():
     registered = PartitionedAssetTimetable(assets=assets.challenger)
     with dataset_dag(
         "promote",
-        dataset,
+        dataset=dataset,
         config=config,
         doc=__doc__,
         schedule=registered,
+        on_failure_callback=ON_FAILURE_OF_RETRAINING,
         params=promote_form(),
         max_active_runs=_MAX_ACTIVE_RUNS,
     ):
@@ -40,7 +41,6 @@ for dataset, config in enabled_datasets().items():
             task_id="gate",
             dataset=dataset,
             challenger=assets.challenger,
-            on_failure_callback=ENDS_RETRAINING,
         )
         approve = None
         if config.promotion.approval == "human":
@@ -51,7 +51,6 @@ for dataset, config in enabled_datasets().items():
                 dataset=dataset,
                 gate_task_id=gate.task_id,
                 timeout_hours=config.promotion.approval_timeout_hours,
-                on_failure_callback=ENDS_RETRAINING,
             )
             gate >> approve
         PromoteOperator(
@@ -59,6 +58,5 @@ for dataset, config in enabled_datasets().items():
             dataset=dataset,
             gated=gate.output,
             approval=approve and approve.output,
-            on_failure_callback=ENDS_RETRAINING,
             outlets=[assets.champion],
         )

@@ -19,17 +19,23 @@ from airflow.sdk import PartitionedAssetTimetable
 from holdfast_airflow.assets import assets_of
 from holdfast_airflow.operators import RequestRetrainingOperator
 from holdfast_airflow.sensors import DriftSensor
-from holdfast_airflow.wiring import ENDS_RETRAINING, dataset_dag, enabled_datasets
+from holdfast_airflow.wiring import ON_FAILURE_OF_RETRAINING, dataset_dag, enabled_datasets
 
 for dataset, config in enabled_datasets().items():
     assets = assets_of(dataset)
     monitored = PartitionedAssetTimetable(assets=assets.drift)
-    with dataset_dag("retrain", dataset, config=config, doc=__doc__, schedule=monitored):
-        verdict = DriftSensor(task_id="await_verdict", dataset=dataset, on_failure_callback=ENDS_RETRAINING)
+    with dataset_dag(
+        "retrain",
+        dataset=dataset,
+        config=config,
+        doc=__doc__,
+        schedule=monitored,
+        on_failure_callback=ON_FAILURE_OF_RETRAINING,
+    ):
+        verdict = DriftSensor(task_id="await_verdict", dataset=dataset)
         request = RequestRetrainingOperator(
             task_id="request",
             dataset=dataset,
-            on_failure_callback=ENDS_RETRAINING,
             outlets=[assets.retrain],
         )
         verdict >> request

@@ -17,7 +17,9 @@ from holdfast_airflow.promotion import RescoreOperator, RollbackOperator
 from holdfast_airflow.wiring import dataset_dag, enabled_datasets
 
 for dataset, config in enabled_datasets().items():
-    with dataset_dag("rollback", dataset, config=config, doc=__doc__, schedule=None, params=rollback_form()):
+    with dataset_dag(
+        "rollback", dataset=dataset, config=config, doc=__doc__, schedule=None, params=rollback_form()
+    ):
         moved = RollbackOperator(task_id="rollback", dataset=dataset)
         again = RescoreOperator(task_id="rescore", outlets=[assets_of(dataset).champion])
         moved >> again

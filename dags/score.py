@@ -17,17 +17,18 @@ from airflow.sdk import PartitionedAssetTimetable
 
 from holdfast_airflow.assets import assets_of
 from holdfast_airflow.operators import RequestFirstTrainingOperator, ScoreOperator
-from holdfast_airflow.wiring import ENDS_RETRAINING, GPU_QUEUE, dataset_dag, enabled_datasets
+from holdfast_airflow.retrainings import retraining_failed
+from holdfast_airflow.wiring import GPU_QUEUE, dataset_dag, enabled_datasets
 
 for dataset, config in enabled_datasets().items():
     assets = assets_of(dataset)
     either = PartitionedAssetTimetable(assets=assets.validated | assets.champion)
-    with dataset_dag("score", dataset, config=config, doc=__doc__, schedule=either):
+    with dataset_dag("score", dataset=dataset, config=config, doc=__doc__, schedule=either):
         ScoreOperator(task_id="score", dataset=dataset, queue=GPU_QUEUE, outlets=[assets.predictions])
         # Beside, not after: behind a task that may be skipped, it would hide a failure of that task.
         RequestFirstTrainingOperator(
             task_id="request_first_training",
             dataset=dataset,
-            on_failure_callback=ENDS_RETRAINING,
+            on_failure_callback=retraining_failed,
             outlets=[assets.retrain],
         )

@@ -19,17 +19,24 @@ from airflow.sdk import PartitionedAssetTimetable
 from holdfast_airflow.assets import assets_of
 from holdfast_airflow.forms import train_form
 from holdfast_airflow.operators import RegisterOperator, TrainOperator
-from holdfast_airflow.wiring import ENDS_RETRAINING, dataset_dag, enabled_datasets
+from holdfast_airflow.wiring import ON_FAILURE_OF_RETRAINING, dataset_dag, enabled_datasets
 
 for dataset, config in enabled_datasets().items():
     assets = assets_of(dataset)
     requested = PartitionedAssetTimetable(assets=assets.retrain)
-    with dataset_dag("train", dataset, config=config, doc=__doc__, schedule=requested, params=train_form()):
-        trained = TrainOperator(task_id="train", dataset=dataset, on_failure_callback=ENDS_RETRAINING)
+    with dataset_dag(
+        "train",
+        dataset=dataset,
+        config=config,
+        doc=__doc__,
+        schedule=requested,
+        on_failure_callback=ON_FAILURE_OF_RETRAINING,
+        params=train_form(),
+    ):
+        trained = TrainOperator(task_id="train", dataset=dataset)
         RegisterOperator(
             task_id="register",
             dataset=dataset,
             trained=trained.output,
-            on_failure_callback=ENDS_RETRAINING,
             outlets=[assets.challenger],
         )

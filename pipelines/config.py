@@ -10,7 +10,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,6 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipelines.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+# What the lake's tables have beside a dataset's own columns.
+RESERVED_COLUMNS = frozenset(
+    {"row_id", "event_time", "partition_key", "partition_date", "miscast", "prediction"}
+)
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -147,6 +152,11 @@ class DatasetConfig(_Closed):
     def _columns_agree(self) -> DatasetConfig:
         if self.target not in self.labels:
             raise ValueError(f"target `{self.target}` is not among `labels` ({', '.join(self.labels)})")
+        if taken := sorted(RESERVED_COLUMNS & {*self.columns, *self.labels, *self.features.columns}):
+            raise ValueError(
+                f"{', '.join(taken)}: Holdfast adds a column of that name itself; give yours another "
+                "(`source.sql` can rename it)"
+            )
         if unknown := sorted(set(self.key) - set(self.columns)):
             raise ValueError(f"{', '.join(unknown)}: a key must be one of `columns`")
         if both := sorted(set(self.columns) & (set(self.labels) | set(self.leaks))):
@@ -331,8 +341,7 @@ def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
         annotation = fields[part].annotation if fields and part in fields else None
         if annotation is None:
             continue  # a key of a dict of models: the model stays
-        arguments = getattr(annotation, "__args__", ())
-        current = arguments[1] if getattr(annotation, "__origin__", None) is dict else annotation
+        current = get_args(annotation)[1] if get_origin(annotation) is dict else annotation
     return list(getattr(current, "model_fields", {}))
 
 

@@ -60,16 +60,26 @@ def load_features(
     """
     if not partitions:
         raise ConfigError(f"No partition of {dataset} was asked for.")
-    path = project / config.features.sql
-    try:
-        sql = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"features.sql {config.features.sql} can't be read: {error}") from error
+    sql = read_query(config, project)
     keys = _with_history(partitions, config.features.history_days)
     known = [key for key in keys if key <= shift_partition(max(partitions), -config.label_delay_days)]
     events = lake.read(dataset, "validated", partitions=keys)
     labels = lake.read(dataset, "labels", partitions=known)
     return compute_features(events, labels, config=config, sql=sql, partitions=partitions)
+
+
+def read_query(config: DatasetConfig, project: Path) -> str:
+    """Return the text of a dataset's features query.
+
+    Raises
+    ------
+    ConfigError
+        If the file can't be read.
+    """
+    try:
+        return (project / config.features.sql).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"features.sql {config.features.sql} can't be read: {error}") from error
 
 
 def compute_features(

@@ -109,6 +109,7 @@ class Calibrations:
             self._config.target,
             features.numeric,
             features.categorical,
+            features.history_days,
             monitoring.threshold_margin,
             monitoring.min_alarm_fraction,
             block_days,

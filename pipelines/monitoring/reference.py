@@ -46,6 +46,10 @@ class Reference:
 def read_reference(path: Path, config: DatasetConfig) -> Reference:
     """Read ``reference.parquet`` of a model version.
 
+    The first ``history_days`` days are left out, unless the reference is shorter than three times
+    that: the history features of a dataset's first days look back on next to nothing. They are
+    like no later day, and as calm history they would excuse almost any drift.
+
     Raises
     ------
     IntegrityError
@@ -61,7 +65,15 @@ def read_reference(path: Path, config: DatasetConfig) -> Reference:
         raise IntegrityError(f"The reference {path} lacks {', '.join(absent)}; train the model again.")
     if not table.num_rows:
         raise IntegrityError(f"The reference {path} has no rows; train the model again.")
-    return Reference(table=table, digest=hashlib.sha256(content).hexdigest())
+    settled = _without_warm_up(table, config.features.history_days)
+    return Reference(table=settled, digest=hashlib.sha256(content).hexdigest())
+
+
+def _without_warm_up(table: pa.Table, history_days: int) -> pa.Table:
+    days = sorted(pc.unique(table["partition_key"]).to_pylist())
+    if len(days) < 3 * history_days:
+        return table
+    return table.filter(pc.greater_equal(table["partition_key"], days[history_days]))
 
 
 def day_numbers(table: pa.Table) -> tuple[Integers, int]:

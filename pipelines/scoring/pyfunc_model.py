@@ -26,7 +26,8 @@ class BundleModel(PythonModel):
         """Open the bundle that lies in the model; CPU is enough for what people try by hand."""
         self._scorer = Scorer.open(Path(context.artifacts["bundle"]), device="cpu")
 
-    def predict(self, model_input: pd.DataFrame) -> npt.NDArray[np.float64]:
+    # MLflow reads the signature, and leaves the context out where it is not asked for.
+    def predict(self, model_input: pd.DataFrame) -> npt.NDArray[np.float64]:  # type: ignore[override]
         """Return the probability of 1 (task ``binary``) or the value (``regression``) of each row.
 
         Parameters

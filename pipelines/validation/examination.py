@@ -6,9 +6,9 @@ among others. An exception inside an expectation looks to Great Expectations lik
 is an :class:`~pipelines.errors.EngineError`, and no verdict.
 
 One run over 900 rows costs about 0.2 s, nearly all of it overhead. Many partitions are therefore
-screened in one run: expectations that look at each row for itself find the same rows among other
-partitions as alone. A partition in which the screening finds nothing needs a run of its own only
-for the rest of the suite; any other is examined alone, in full.
+screened in one run: expectations that look at each row for itself, or for its like, find among
+other partitions all that they find in one alone. A partition in which the screening finds nothing
+needs a run of its own only for the rest of the suite; any other is examined alone, in full.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from pipelines.records import partition_date
 from pipelines.validation.rules import POSITION, Rule
 from pipelines.validation.suite import Suite
 
-# These look at each row for itself; those that compare rows (uniqueness, order, outliers) do not.
-_ROW_BY_ROW = frozenset(
+# What these find in a partition alone, they find in it among others too: they look at each row for
+# itself, or for its like. Those about order, outliers or the table as a whole are not among them.
+_SCREENABLE = frozenset(
     {
         "expect_column_pair_values_a_to_be_greater_than_b",
         "expect_column_pair_values_to_be_equal",
@@ -40,6 +41,7 @@ _ROW_BY_ROW = frozenset(
         "expect_column_values_to_be_between",
         "expect_column_values_to_be_in_set",
         "expect_column_values_to_be_null",
+        "expect_column_values_to_be_unique",
         "expect_column_values_to_match_regex",
         "expect_column_values_to_match_regex_list",
         "expect_column_values_to_match_strftime_format",
@@ -47,6 +49,7 @@ _ROW_BY_ROW = frozenset(
         "expect_column_values_to_not_be_null",
         "expect_column_values_to_not_match_regex",
         "expect_column_values_to_not_match_regex_list",
+        "expect_compound_columns_to_be_unique",
         "expect_multicolumn_sum_to_equal",
         "expect_multicolumn_values_to_be_equal",
         "expect_select_column_values_to_be_unique_within_record",
@@ -104,10 +107,10 @@ class Examiner:
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
         asset = context.data_sources.add_pandas("lake").add_dataframe_asset(suite.name)
         self._batches = asset.add_batch_definition_whole_dataframe("partition")
-        self._screened = [rule for rule in suite.rules if _is_row_by_row(rule)]
+        self._screened = [rule for rule in suite.rules if _is_screenable(rule)]
 
     def screen(self, partitions: Mapping[str, pa.Table]) -> frozenset[str]:
-        """Return the partitions in which the expectations that look at each row for itself find nothing.
+        """Return the partitions in which the expectations that can be screened find nothing.
 
         Parameters
         ----------
@@ -177,10 +180,10 @@ class Examiner:
             raise EngineError(f"Great Expectations failed on {partition_key}: {error}") from error
 
 
-def _is_row_by_row(rule: Rule) -> bool:
+def _is_screenable(rule: Rule) -> bool:
     # A parameter has another value in each partition; a row condition narrows what is counted.
     is_fixed = not any(isinstance(value, Mapping) for value in rule.arguments.values())
-    return rule.type in _ROW_BY_ROW and is_fixed and "row_condition" not in rule.arguments
+    return rule.type in _SCREENABLE and is_fixed and "row_condition" not in rule.arguments
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import logging
 
 from airflow.sdk import Context
 
+from holdfast_airflow.notifiers import failure_message
 from holdfast_airflow.partitions import night_of
 from pipelines.errors import HoldfastError
 from pipelines.records import OPEN_RETRAINING, RetrainingStatus
@@ -36,18 +37,16 @@ def close_retraining(dataset: str, night: str, *, status: RetrainingStatus, reas
 
 
 def retraining_failed(context: Context) -> None:
-    """Mark the night's retraining as failed; the callback of each task on its way.
-
-    Airflow calls it when a task has failed for good: in the task itself, or, where the task was
-    killed, in the Dag processor.
-    """
-    dag_run = context["dag_run"]
+    """Mark the night's retraining as failed: the callback of a run, or of a task, that failed for good."""
+    dag_run = context.get("dag_run")
+    if dag_run is None:
+        # So it is where a Dag's tasks were renamed while it ran.
+        log.error("%s Its retraining, if any, is given up after a day.", failure_message(context))
+        return
     dataset = dag_run.dag_id.partition("_")[2]
-    task_id = context["ti"].task_id
     try:
         night = night_of(context)
-        reason = f"{dag_run.dag_id}.{task_id} failed: {context.get('exception') or 'it was killed'}"
-        closed = close_retraining(dataset, night, status="failed", reason=reason[:1_000])
+        closed = close_retraining(dataset, night, status="failed", reason=failure_message(context))
     except HoldfastError:
         # Whoever asks for the next retraining gives up one that has not been heard of for a day.
         log.exception("The retraining of %s could not be marked as failed.", dataset)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Context, Param
+from airflow.sdk import DAG
 
 from holdfast_airflow.notifiers import tell_failure
 from holdfast_airflow.retrainings import retraining_failed
@@ -18,9 +17,11 @@ GPU_QUEUE = "gpu"
 # Runs by hand and events have no logical date, and a backfill ignores the start: it only has to be past.
 _START = datetime(2000, 1, 1, tzinfo=UTC)
 
-_Callbacks = list[Callable[[Context], None]]
-# For the tasks on a retraining's way: one that fails for good must not hold up the next retraining.
-ENDS_RETRAINING: _Callbacks = [retraining_failed, tell_failure]
+# Callbacks of a run, not of its tasks: Airflow calls a task's only where the task itself could still act,
+# and not where its last try was killed.
+ON_FAILURE = [tell_failure]
+# For the Dags on a retraining's way: a run that fails for good must not hold up the next retraining.
+ON_FAILURE_OF_RETRAINING = [retraining_failed, tell_failure]
 
 
 def enabled_datasets() -> dict[str, DatasetConfig]:
@@ -38,14 +39,7 @@ def enabled_datasets() -> dict[str, DatasetConfig]:
 
 
 def dataset_dag(
-    verb: str,
-    dataset: str,
-    *,
-    config: DatasetConfig,
-    doc: str | None,
-    schedule: Any,
-    params: Mapping[str, Param] | None = None,
-    max_active_runs: int = 1,
+    verb: str, *, dataset: str, config: DatasetConfig, doc: str | None, **dag_arguments: Any
 ) -> DAG:
     """Return the Dag ``<verb>_<dataset>``.
 
@@ -60,25 +54,21 @@ def dataset_dag(
     doc : str
         Markdown for whoever looks at it in trouble; ``{dataset}`` stands for the name, and the first
         line is the summary in lists.
-    schedule
-        A timetable, or None for a Dag that only a person starts.
-    params : mapping, optional
-        The form.
-    max_active_runs : int
-        One by default: nights are worked off in their order.
+    dag_arguments
+        What this Dag has of its own, such as ``schedule`` and ``params``; wins over what all have.
     """
     text = (doc or "").replace("{dataset}", dataset)
-    return DAG(
-        dag_id=f"{verb}_{dataset}",
-        description=text.partition("\n")[0],
-        doc_md=text,
-        schedule=schedule,
-        start_date=_START,
-        catchup=False,
-        max_active_runs=max_active_runs,
-        params=dict(params or {}),
-        tags=[dataset, "holdfast"],
-        default_args={
+    common: dict[str, Any] = {
+        "dag_id": f"{verb}_{dataset}",
+        "description": text.partition("\n")[0],
+        "doc_md": text,
+        "start_date": _START,
+        "catchup": False,
+        # Nights are worked off in their order.
+        "max_active_runs": 1,
+        "tags": [dataset, "holdfast"],
+        "on_failure_callback": ON_FAILURE,
+        "default_args": {
             "owner": config.owner,
             "retries": 2,
             "retry_delay": timedelta(seconds=10),
@@ -86,6 +76,6 @@ def dataset_dag(
             "max_retry_delay": timedelta(minutes=5),
             # A task that hangs must not hold up every night after it.
             "execution_timeout": timedelta(hours=6),
-            "on_failure_callback": [tell_failure],
         },
-    )
+    }
+    return DAG(**common | dag_arguments)

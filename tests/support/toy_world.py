@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,8 @@ from pipelines.records import (
 )
 from pipelines.registry.engine import open_client
 from pipelines.runtime import Runtime
+from pipelines.steps.gate import gate
+from pipelines.steps.promote import promote
 from pipelines.steps.register import register
 from pipelines.training.environment import environment_digest
 from pipelines.training.planning import plan_snapshot
@@ -42,7 +44,6 @@ from pipelines.training.snapshot import Snapshot
 
 DATASET = "toy"
 FIRST, LAST_LABELLED, NIGHT = "2013-01-01", "2013-01-20", "2013-01-21"
-WEAK, STRONG, STRONGER = (1.5,), (-1.0, 0.0, 1.0), (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
 ENVIRONMENT = "# CPython 3.11\nnumpy==2.4.6\n"
 HONEST_SQL = """
 SELECT e.row_id, e.x, e.site, avg(l.y) AS late_rate_1d
@@ -55,6 +56,20 @@ FROM events e LEFT JOIN labels l ON l.partition_date >= e.partition_date - 1
 GROUP BY e.row_id, e.x, e.site
 """
 _ROWS_A_DAY = 60
+
+
+class Stumps(NamedTuple):
+    """A model to be made: one stump a threshold, each adding ``height`` above it, else taking it away."""
+
+    thresholds: tuple[float, ...]
+    height: float = 0.5
+    task: str = "binary"
+    # How far the golden predictions are from what the stumps give.
+    golden_error: float = 0.0
+
+
+WEAK, STRONG = Stumps((1.5,)), Stumps((-1.0, 0.0, 1.0))
+STRONGER = Stumps((-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5))
 
 
 def config(**overrides: Any) -> dict[str, Any]:
@@ -94,6 +109,13 @@ def open_world(root: Path, *, sql: str = HONEST_SQL, **overrides: Any) -> Runtim
     return Runtime(
         settings=settings, params=Params.model_validate({"datasets": {DATASET: config(**overrides)}})
     )
+
+
+def open_published(root: Path, *, sql: str = HONEST_SQL, **overrides: Any) -> Runtime:
+    """Return a Runtime as :func:`open_world`, with every labelled day published."""
+    runtime = open_world(root, sql=sql, **overrides)
+    publish(runtime, all_days())
+    return runtime
 
 
 @functools.cache
@@ -143,36 +165,27 @@ def snapshot_of(runtime: Runtime, last: str = LAST_LABELLED) -> Snapshot:
     )
 
 
-def train(
-    runtime: Runtime, outputs: Path, *, thresholds: Sequence[float] = STRONG, **changes: Any
-) -> TrainedModel:
-    """Make a model of stumps and log it as a finished training; ``changes`` are fields of the record."""
-    described = describe(runtime, outputs, thresholds=thresholds, **changes)
+def train(runtime: Runtime, outputs: Path, model: Stumps = STRONG, **changes: Any) -> TrainedModel:
+    """Make a model and log it as a finished training; ``changes`` are fields of its record."""
+    described = describe(runtime, outputs, model, **changes)
     return runtime.registry.log_training(
         described,
         outputs=outputs,
-        params={"candidate": described.candidate, "n_stumps": str(len(thresholds))},
+        params={"candidate": described.candidate, "n_stumps": str(len(model.thresholds))},
         tags={"holdfast.reason": described.reason},
         files=lineage_files(runtime, outputs.parent),
     )
 
 
-def describe(
-    runtime: Runtime,
-    outputs: Path,
-    *,
-    thresholds: Sequence[float] = STRONG,
-    height: float = 0.5,
-    **changes: Any,
-) -> TrainedModel:
+def describe(runtime: Runtime, outputs: Path, model: Stumps = STRONG, **changes: Any) -> TrainedModel:
     """Write a training's outputs, and return its record, not logged yet."""
-    digest = write_outputs(outputs, thresholds, height=height)
+    digest = write_outputs(outputs, model)
     snapshot = snapshot_of(runtime)
     days = snapshot.training_days
     plain = {
         "dataset": DATASET,
         "partition_key": NIGHT,
-        "training_key": digest_of([snapshot.digest, list(thresholds), height]),
+        "training_key": digest_of([snapshot.digest, model]),
         "mlflow_run_id": "",
         "bundle_digest": digest,
         "candidate": "stumps",
@@ -205,27 +218,33 @@ def lineage_files(runtime: Runtime, folder: Path) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def write_outputs(folder: Path, thresholds: Sequence[float], *, height: float = 0.5) -> str:
+def write_outputs(folder: Path, model: Stumps) -> str:
     """Write bundle, reference rows and metrics; return the bundle's digest."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps({"auc": 0.7}))
     pq.write_table(pa.table({"row_id": ["a"], "x": [0.5], "prediction": [0.5]}), folder / "reference.parquet")
-    return write_bundle(folder / "bundle", *_bundle(tuple(thresholds), height))
+    return write_bundle(folder / "bundle", *_bundle(model))
 
 
-def challenge(runtime: Runtime, folder: Path, *, thresholds: Sequence[float] = STRONG, **changes: Any) -> str:
+def challenge(runtime: Runtime, folder: Path, model: Stumps = STRONG, **changes: Any) -> str:
     """Train and register a model in ``folder``; return its version."""
-    trained = train(runtime, folder / "outputs", thresholds=thresholds, **changes)
+    trained = train(runtime, folder / "outputs", model, **changes)
     return register(trained, runtime=runtime).model_version
 
 
-def register_by_hand(runtime: Runtime, trained: TrainedModel, model_version: str) -> TrainingRecord:
-    """Put a version on record without MLflow, for what never looks there."""
-    record = TrainingRecord(
-        dataset=DATASET, partition_key=trained.partition_key, model_version=model_version, trained=trained
-    )
-    runtime.ledger.record(record)
-    return record
+def crown(runtime: Runtime, folder: Path, model: Stumps = STRONG, **changes: Any) -> str:
+    """Train, register, gate and promote a model in ``folder``; return its version."""
+    version = challenge(runtime, folder, model, **changes)
+    gate(DATASET, version, runtime=runtime)
+    decision = promote(DATASET, version, runtime=runtime, actor="test")
+    assert decision.is_promoted, decision.reason
+    return version
+
+
+def found_again(runtime: Runtime, model_version: str, night: str) -> TrainingRecord:
+    """Register a version's training once more, as another night does that finds it done."""
+    trained = runtime.registry.training_of(DATASET, model_version)
+    return register(trained.model_copy(update={"partition_key": night}), runtime=runtime)
 
 
 def all_days() -> list[str]:
@@ -261,13 +280,12 @@ def _row_ids(day: str) -> list[str]:
     return [f"{day}|{n:03d}" for n in range(_ROWS_A_DAY)]
 
 
-def _bundle(
-    thresholds: tuple[float, ...], height: float
-) -> tuple[BundleDescription, dict[str, Any], pa.Table]:
+def _bundle(model: Stumps) -> tuple[BundleDescription, dict[str, Any], pa.Table]:
+    thresholds, height = model.thresholds, model.height
     n_trees = len(thresholds)
     description = BundleDescription(
         candidate="stumps",
-        task="binary",
+        task=model.task,
         target="y",
         encoding=Encoding(
             numeric=(
@@ -296,13 +314,14 @@ def _bundle(
         "category_left": np.zeros((0, 3), dtype=np.uint8),
     }
     x = np.linspace(-2, 2, 20)
-    log_odds = sum(np.where(x <= t, -height, height) for t in thresholds)
+    total = np.sum([np.where(x <= t, -height, height) for t in thresholds], axis=0)
+    predictions = 1 / (1 + np.exp(-total)) if model.task == "binary" else total
     golden = pa.table(
         {
             "x": x,
             "late_rate_1d": np.full(20, 0.5),
             "site": ["north", "elsewhere"] * 10,
-            "prediction": 1 / (1 + np.exp(-log_odds)),
+            "prediction": predictions + model.golden_error,
         }
     )
     return description, tensors, golden

@@ -34,6 +34,21 @@ def test_file_that_is_no_parquet_is_refused(tmp_path, config):
         read_reference(tmp_path / "reference.parquet", config)
 
 
+@pytest.mark.parametrize(
+    ("history_days", "first"),
+    [
+        pytest.param(0, "2013-01-01", id="no-history-features"),
+        pytest.param(4, "2013-01-05", id="enough-days"),
+        pytest.param(5, "2013-01-01", id="too-few-days-to-spare-any"),
+    ],
+)
+def test_warm_up_of_history_features_is_left_out(config_with, as_reference, make_table, history_days, first):
+    features = {"sql": "toy.sql", "numeric": ["temp", "speed"], "categorical": ["kind"]}
+    config = config_with(features=features | {"history_days": history_days})
+    found = as_reference(make_table("2013-01-01", "2013-01-14"), config)
+    assert min(found.table["partition_key"].to_pylist()) == first
+
+
 def test_numbers_that_are_not_finite_count_as_unknown():
     table = pa.table({"x": pa.array([1, None, 3], pa.int64()), "y": [float("inf"), 2.0, None]})
     assert numeric_values(table, "x")[[0, 2]].tolist() == [1.0, 3.0]

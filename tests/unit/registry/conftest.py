@@ -21,5 +21,5 @@ def world(tmp_path: Path) -> Runtime:
 @pytest.fixture
 def rivals(world: Runtime, tmp_path: Path) -> tuple[str, str]:
     """Register a weak model, then a strong one; return their versions."""
-    weak = toy_world.challenge(world, tmp_path / "weak", thresholds=toy_world.WEAK)
-    return weak, toy_world.challenge(world, tmp_path / "strong", thresholds=toy_world.STRONG)
+    weak = toy_world.challenge(world, tmp_path / "weak", toy_world.WEAK)
+    return weak, toy_world.challenge(world, tmp_path / "strong", toy_world.STRONG)

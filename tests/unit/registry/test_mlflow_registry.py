@@ -142,7 +142,7 @@ def test_the_challenger_is_the_newest_version_also_when_an_old_one_is_registered
     world: Runtime, trained: TrainedModel, tmp_path: Path
 ) -> None:
     register(trained, runtime=world)
-    newer = toy_world.challenge(world, tmp_path / "newer", thresholds=toy_world.STRONGER)
+    newer = toy_world.challenge(world, tmp_path / "newer", toy_world.STRONGER)
     register(trained, runtime=world)
     assert world.registry.alias(DATASET, CHALLENGER) == newer == "2"
 

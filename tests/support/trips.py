@@ -1,0 +1,44 @@
+"""A small dataset of every column type, for what reads sources: a person's trips, a line a trip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HEADER = "id,at,city,distance,riders,member,booked,late,delay,tip"
+
+CONFIG: dict[str, Any] = {
+    "description": "trips",
+    "task": "binary",
+    "source": {"kind": "csv", "tables": {"trips": "trips/*.csv"}},
+    "key": ["city", "id"],
+    "event_time": "at",
+    "columns": {
+        "id": "integer",
+        "at": "timestamp",
+        "city": "string",
+        "distance": "float",
+        "riders": "integer",
+        "member": "boolean",
+        "booked": "date",
+    },
+    "target": "late",
+    "labels": {"late": "integer", "delay": "float"},
+    "leaks": ["tip"],
+    "features": {"sql": "trips.sql", "numeric": ["distance"]},
+}
+
+
+def line(number: int, at: str, **cells: str) -> str:
+    """Return one line of the table; ``cells`` replace the plain ones by column."""
+    plain = dict(zip(HEADER.split(","), line_cells(number, at), strict=True))
+    return ",".join((plain | cells).values())
+
+
+def line_cells(number: int, at: str) -> list[str]:
+    """Return the cells of a plain line."""
+    return [str(number), at, "Bonn", "1.5", "2", "true", "2013-03-01", "0", "-3.5", "0.7"]
+
+
+def table(*lines: str, header: str = HEADER) -> str:
+    """Return the text of a whole file."""
+    return "\n".join([header, *lines]) + "\n"

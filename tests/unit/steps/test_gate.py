@@ -1,0 +1,175 @@
+"""Every gate is evaluated on real models and a real lake, against the champion of the moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import toy_world
+from toy_world import DATASET, NIGHT, STRONG, WEAK, Stumps
+
+from pipelines.errors import ConfigError, NotReadyError
+from pipelines.records import GateRecord, GateResult
+from pipelines.steps.gate import gate
+from pipelines.steps.promote import promote
+from pipelines.steps.rollback import rollback
+
+ALL_GATES = [
+    "challenger_is_not_champion",
+    "not_rolled_back",
+    "data_validated",
+    "no_look_ahead",
+    "golden_rows",
+    "beats_naive_baseline",
+    "beats_champion",
+]
+
+
+def failed(record: GateRecord) -> list[str]:
+    return [result.name for result in record.gates if not result.is_passed]
+
+
+def result(record: GateRecord, name: str) -> GateResult:
+    return next(found for found in record.gates if found.name == name)
+
+
+def test_the_first_good_model_passes_every_gate(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path)
+    version = toy_world.challenge(world, tmp_path / "a")
+    record = gate(DATASET, version, runtime=world)
+    assert record.is_passed
+    assert [found.name for found in record.gates] == ALL_GATES
+    assert (record.champion_version, record.champion_sequence, record.metric) == (None, 0, "auc")
+    assert 0.75 < record.challenger_value < 0.95
+    assert record.partition_key == NIGHT
+    assert world.ledger.latest(GateRecord, DATASET, subject=version) == record
+
+
+def test_the_same_evidence_is_put_on_record_once(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path)
+    version = toy_world.challenge(world, tmp_path / "a")
+    assert gate(DATASET, version, runtime=world).digest == gate(DATASET, version, runtime=world).digest
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "passed"),
+    [
+        pytest.param(WEAK, STRONG, True, id="clearly-better"),
+        pytest.param(STRONG, WEAK, False, id="clearly-worse"),
+    ],
+)
+def test_a_challenger_is_held_against_the_champion_on_the_same_rows(
+    first: Stumps, second: Stumps, passed: bool, tmp_path: Path
+) -> None:
+    world = toy_world.open_published(tmp_path, promotion={"min_baseline_gain": 0.01})
+    toy_world.crown(world, tmp_path / "first", first)
+    record = gate(DATASET, toy_world.challenge(world, tmp_path / "second", second), runtime=world)
+    assert record.is_passed is passed
+    assert failed(record) == ([] if passed else ["beats_champion"])
+    assert (record.champion_version, record.champion_sequence) == ("1", 1)
+    assert record.champion_value is not None
+    assert (record.challenger_value > record.champion_value) is passed
+
+
+def test_all_gates_are_shown_when_several_fail(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path, sql=toy_world.LEAKING_SQL)
+    toy_world.publish(world, toy_world.all_days())
+    version = toy_world.challenge(world, tmp_path / "a", STRONG._replace(height=-0.5))
+    day = toy_world.all_days()[3]
+    world.ledger.record(toy_world.validation_of(day, "d", "refused"))
+    record = gate(DATASET, version, runtime=world)
+    assert not record.is_passed
+    assert failed(record) == ["data_validated", "no_look_ahead", "beats_naive_baseline"]
+    assert [found.name for found in record.gates] == ALL_GATES
+    assert result(record, "data_validated").observed == f"refused since: {day}"
+    assert result(record, "no_look_ahead").details["columns"] == ["late_rate_1d"]
+
+
+def test_a_library_that_the_scorer_does_not_repeat_is_refused(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path)
+    version = toy_world.challenge(world, tmp_path / "a", STRONG._replace(golden_error=0.01))
+    record = gate(DATASET, version, runtime=world)
+    assert failed(record) == ["golden_rows", "beats_naive_baseline"]
+    assert "does not repeat its golden predictions" in result(record, "golden_rows").observed
+    # What was not measured is nan, also after a trip through the ledger.
+    again = world.ledger.latest(GateRecord, DATASET, subject=version)
+    assert again is not None
+    assert again.challenger_value != again.challenger_value
+    assert again.digest == record.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param(None, "the training left no snapshot.json", id="lost"),
+        pytest.param("{}", "snapshot.json describes no snapshot", id="broken"),
+        pytest.param("other", "snapshot.json is not the one that was trained on", id="another"),
+    ],
+)
+def test_a_snapshot_that_can_not_be_relied_on_is_refused(
+    text: str | None, problem: str, tmp_path: Path
+) -> None:
+    world = toy_world.open_published(tmp_path)
+    version = toy_world.challenge(world, tmp_path / "a")
+    trained = world.registry.training_of(DATASET, version)
+    path = Path(world.registry.artifact_uri(trained, "lineage/snapshot.json").removeprefix("file://"))
+    if text == "other":
+        text = toy_world.snapshot_of(world, "2013-01-19").model_dump_json()
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    record = gate(DATASET, version, runtime=world)
+    assert failed(record) == ["data_validated"]
+    assert problem in result(record, "data_validated").observed
+
+
+def test_the_champion_does_not_challenge_itself_for_another_night(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path)
+    version = toy_world.crown(world, tmp_path / "a")
+    toy_world.found_again(world, version, "2013-01-22")
+    record = gate(DATASET, version, runtime=world)
+    assert "challenger_is_not_champion" in failed(record)
+
+
+def test_a_repeat_of_a_nights_gates_after_its_promotion_is_the_same_evidence(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path)
+    version = toy_world.challenge(world, tmp_path / "a")
+    record = gate(DATASET, version, runtime=world)
+    promote(DATASET, version, runtime=world, actor="test")
+    assert gate(DATASET, version, runtime=world) == record
+
+
+def test_what_was_rolled_back_does_not_pass_again(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path)
+    toy_world.crown(world, tmp_path / "weak", WEAK)
+    version = toy_world.crown(world, tmp_path / "strong", STRONG)
+    rollback(DATASET, runtime=world, actor="ada", reason="odd on site north")
+    record = gate(DATASET, version, runtime=world)
+    assert failed(record) == ["not_rolled_back"]
+    assert result(record, "not_rolled_back").observed == "rolled back by ada: odd on site north"
+
+
+def test_a_regression_is_held_against_the_training_mean(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path, task="regression")
+    version = toy_world.challenge(world, tmp_path / "a", STRONG._replace(task="regression"))
+    record = gate(DATASET, version, runtime=world)
+    assert record.metric == "rmse"
+    assert failed(record) == ["beats_naive_baseline"]
+    assert "of the naive error" in result(record, "beats_naive_baseline").observed
+
+
+def test_a_holdout_that_left_the_lake_is_told(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path)
+    version = toy_world.challenge(
+        world, tmp_path / "a", holdout_first="2014-01-01", last_partition="2014-01-05"
+    )
+    with pytest.raises(NotReadyError, match="None of the days 2014-01-01 to 2014-01-05"):
+        gate(DATASET, version, runtime=world)
+
+
+def test_an_unknown_version_is_told_with_the_known_ones(tmp_path: Path) -> None:
+    world = toy_world.open_published(tmp_path)
+    toy_world.challenge(world, tmp_path / "a")
+    with pytest.raises(ConfigError, match=r"no model version '9'\. Known: 1\."):
+        gate(DATASET, "9", runtime=world)
