@@ -148,7 +148,7 @@ def _numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
     column = _column(table, name)
     try:
         values: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SchemaError(
             f"Feature {name!r} is numeric, but the table holds {column.type}: {error}"
         ) from error

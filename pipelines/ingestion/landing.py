@@ -79,5 +79,6 @@ def _time_text(config: DatasetConfig, types: Mapping[str, str]) -> str:
 
 
 def _time_columns(config: DatasetConfig, types: Mapping[str, str]) -> list[str]:
-    words = {word.lower() for word in re.findall(r"\w+", config.event_time)}
-    return [name for name in types if name.lower() in words]
+    if config.event_time in types:
+        return [config.event_time]
+    return [name for name in types if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", config.event_time, re.I)]

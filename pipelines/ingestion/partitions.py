@@ -71,7 +71,7 @@ def read_partitions(source: Source, config: DatasetConfig, partitions: Sequence[
     file = FILE_COLUMN if source.names else "CAST(NULL AS VARCHAR)"
     moment = _moment(source, config)
     dated = f"SELECT {', '.join(cells)}, {file} AS {FILE_COLUMN}, {moment} AS {MOMENT} FROM {RELATION}"  # noqa: S608
-    with translated("Reading the source"):
+    with translated(f"Reading {source.name}"):
         _create_wanted(source.connection, config, partitions)
         n_strays = _pick(source.connection, dated)
         undated = _place_strays(source.connection, dated, cells) if n_strays else {}
@@ -82,17 +82,19 @@ def read_partitions(source: Source, config: DatasetConfig, partitions: Sequence[
     return SourceRows(
         rows=_split(landed, config, partitions),
         incomplete={key: source.incomplete[path] for key, path in pairs if path in source.incomplete},
-        undated_file=next((source.names.get(path, "the query's result") for path in undated), None),
+        undated_file=next((source.names.get(path, source.name) for path in undated), None),
         n_undated=sum(undated.values()),
     )
 
 
 def _moment(source: Source, config: DatasetConfig) -> str:
     """Return the SQL of a row's time, null where it can't be read; refuse one that can't compile."""
+    is_column = config.event_time in source.types
+    expression = identifier(config.event_time) if is_column else config.event_time
     try:
         # By itself first: brackets could mend what is no expression.
-        source.connection.sql(f"SELECT {config.event_time} FROM {RELATION}")  # noqa: S608
-        moment = cast_expression(f"TRY({config.event_time})", "timestamp")
+        source.connection.sql(f"SELECT {expression} FROM {RELATION}")  # noqa: S608
+        moment = cast_expression(f"TRY({expression})", "timestamp")
         source.connection.sql(f"SELECT {moment} FROM {RELATION}")  # noqa: S608
     except duckdb.Error as error:
         raise ConfigError(

@@ -43,6 +43,8 @@ class Source:
     connection : duckdb.DuckDBPyConnection
         Its view :data:`RELATION` has one row an event; :data:`FILE_COLUMN` is the file that the
         row comes from, null under a query of the user's.
+    name : str
+        What a person calls the relation: the query's file, or the table.
     types : mapping of str to str
         The columns of the relation (without the file's) and their DuckDB types; VARCHAR where
         they come from CSV.
@@ -53,6 +55,7 @@ class Source:
     """
 
     connection: duckdb.DuckDBPyConnection
+    name: str
     types: Mapping[str, str]
     names: Mapping[str, str]
     incomplete: Mapping[str, str]
@@ -96,6 +99,7 @@ def open_source(config: DatasetConfig, settings: Settings) -> Iterator[Source]:
             _require_columns(config, types, what if has_query else files[-1].name)
             yield Source(
                 connection=connection,
+                name=what,
                 types=types,
                 names={str(file.path): file.name for file in files},
                 incomplete={str(file.path): lack for file in files if (lack := _lack(config, file))},

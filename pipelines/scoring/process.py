@@ -1,9 +1,9 @@
 """A model in a process of its own, which may initialise CUDA whatever its parent was forked from.
 
 The process is a new interpreter, not a child of :mod:`multiprocessing`: the daemonic workers of task
-runners may not have such children. Rows go to its standard input and predictions come back from its
-standard output, both as Arrow streams, one batch for one batch. It ends when its input ends, so it
-can't outlive its parent.
+runners may not have such children. Rows go to its standard input and predictions come back by a pipe
+of their own (a library may print to standard output), both as Arrow streams, one batch for one batch.
+It ends when its input ends, so it can't outlive its parent.
 """
 
 from __future__ import annotations
@@ -50,16 +50,21 @@ class ModelProcess:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         # The very code that runs here, wherever it was imported from, and nothing from the working folder.
         paths = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", _MODULE, str(path), bundle.digest, device],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        )
+        replies, child_end = os.pipe()
+        self._replies = os.fdopen(replies, "rb")
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", _MODULE, str(path), bundle.digest, device, str(child_end)],
+                stdin=subprocess.PIPE,
+                stdout=self._complaints,
+                stderr=self._complaints,
+                pass_fds=(child_end,),
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            )
+        finally:
+            os.close(child_end)
         assert self._process.stdin is not None, "a pipe was asked for"  # noqa: S101
-        assert self._process.stdout is not None, "a pipe was asked for"  # noqa: S101
-        self._requests, self._replies = self._process.stdin, self._process.stdout
+        self._requests = self._process.stdin
         encoding = bundle.description.encoding
         self._schema = _request_schema(len(encoding.numeric), len(encoding.categorical))
         self._writer = pa.ipc.new_stream(self._requests, self._schema)
@@ -144,10 +149,10 @@ def _encoded(batch: pa.RecordBatch, n_numeric: int) -> Encoded:
 
 
 def main() -> None:
-    """Serve on standard input and output; whatever a library prints goes to standard error."""
-    with os.fdopen(os.dup(1), "wb") as replies:
-        os.dup2(2, 1)
-        serve(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.stdin.buffer, replies)
+    """Serve what comes by standard input, on the pipe whose number is the last argument."""
+    path, digest, device, pipe = sys.argv[1:]
+    with os.fdopen(int(pipe), "wb") as replies:
+        serve(Path(path), digest, device, sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":

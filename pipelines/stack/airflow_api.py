@@ -154,7 +154,9 @@ class AirflowApi:
         if answer.status_code == httpx.codes.NOT_FOUND:
             return []
         lines = [_log_line(entry) for entry in _json(answer).get("content", [])]
-        return [line for line in lines if not line.startswith("::")][-n:]
+        # First comes a group of lines that says where the log was read from.
+        own = lines[lines.index("::endgroup::") + 1 :] if "::endgroup::" in lines[:5] else lines
+        return [line for line in own if not line.startswith("::")][-n:]
 
     def hitl_details(self, dag_id: str = "~", run_id: str = "~") -> list[Json]:
         """Return what waits for a person's answer."""

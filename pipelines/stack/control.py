@@ -113,7 +113,7 @@ def down(settings: Settings, *, say: Say = print) -> None:
         return
     with exclusive(paths):
         n_stopped = _stop(paths)
-    say(f"Stopped {n_stopped} processes." if n_stopped else "The stack is not up.")
+    say(f"The stack is down ({n_stopped} processes ended)." if n_stopped else "The stack is not up.")
 
 
 def connect(settings: Settings, state: StackState) -> AirflowApi:

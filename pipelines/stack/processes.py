@@ -57,9 +57,10 @@ def find(process: StackProcess) -> psutil.Process | None:
     try:
         found = psutil.Process(process.pid)
         is_same = abs(found.create_time() - process.created_at) < _SAME_PROCESS_SECONDS
-        if is_same and found.status() != psutil.STATUS_ZOMBIE:
+        # The system rounds times of creation; but whom we start leads a session, and few others do.
+        if is_same and os.getsid(process.pid) == process.pid and found.status() != psutil.STATUS_ZOMBIE:
             return found
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ProcessLookupError):
         pass
     return None
 

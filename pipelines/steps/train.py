@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.bundle.description import TrainingNotes
 from pipelines.bundle.files import bundle_digest, read_bundle
 from pipelines.config import DatasetConfig, TrainingRun
 from pipelines.features.query import read_query
@@ -151,7 +152,31 @@ def _log(plan: _Plan, workspace: Workspace, runtime: Runtime) -> TrainedModel:
     """Write the training down in MLflow, with everything that it takes to repeat it."""
     folder = StageFolder(workspace.root)
     trained = _describe(plan, folder)
-    notes = read_bundle(folder.bundle).description.training
+    files = [workspace.root / name for name in ("dvc.lock", "dvc.yaml", "params.yaml")]
+    files += sorted(folder.inputs.iterdir())
+    if plan.code.is_dirty:
+        patch = workspace.root / "uncommitted.patch"
+        patch.write_bytes(plan.code.patch)
+        files.append(patch)
+    return runtime.registry.log_training(
+        trained,
+        outputs=folder.outputs,
+        params=_params(plan, trained, read_bundle(folder.bundle).description.training),
+        tags={
+            "holdfast.partition_key": trained.partition_key,
+            "holdfast.reason": trained.reason,
+            "holdfast.commit": trained.code_commit,
+            "holdfast.is_dirty": str(trained.is_dirty).lower(),
+            "holdfast.code_tree": plan.code.tree,
+            "holdfast.snapshot_digest": trained.snapshot_digest,
+            "holdfast.config_digest": trained.config_digest,
+            "holdfast.environment_digest": trained.environment_digest,
+        },
+        files=files,
+    )
+
+
+def _params(plan: _Plan, trained: TrainedModel, notes: TrainingNotes) -> dict[str, str]:
     params = {
         **{f"training.{name}": value for name, value in plan.config.training.model_dump().items()},
         **{f"fit.{name}": value for name, value in notes.model_dump().items()},
@@ -163,29 +188,7 @@ def _log(plan: _Plan, workspace: Workspace, runtime: Runtime) -> TrainedModel:
         "n_partitions": trained.n_partitions,
         "n_partitions_left_out": len(plan.snapshot.left_out),
     }
-    tags = {
-        "holdfast.partition_key": trained.partition_key,
-        "holdfast.reason": trained.reason,
-        "holdfast.commit": trained.code_commit,
-        "holdfast.is_dirty": str(trained.is_dirty).lower(),
-        "holdfast.code_tree": plan.code.tree,
-        "holdfast.snapshot_digest": trained.snapshot_digest,
-        "holdfast.config_digest": trained.config_digest,
-        "holdfast.environment_digest": trained.environment_digest,
-    }
-    files = [workspace.root / name for name in ("dvc.lock", "dvc.yaml", "params.yaml")]
-    files += sorted(folder.inputs.iterdir())
-    if plan.code.is_dirty:
-        patch = workspace.root / "uncommitted.patch"
-        patch.write_bytes(plan.code.patch)
-        files.append(patch)
-    return runtime.registry.log_training(
-        trained,
-        outputs=folder.outputs,
-        params={name: str(value) for name, value in params.items()},
-        tags=tags,
-        files=files,
-    )
+    return {name: str(value) for name, value in params.items()}
 
 
 def _describe(plan: _Plan, folder: StageFolder) -> TrainedModel:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 # A stage sees these and HOLDFAST_*, and nothing else that happens to be set where the training starts.
 _PASSED_ON = ("HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "NO_PROXY", "no_proxy")
 _PASSED_ON_PREFIXES = ("LC_", "AWS_", "CUDA_", "NVIDIA_", "SSL_CERT_")
+_KEPT_SECONDS = 7 * 24 * 3600
 _TAIL_LINES = 25
 _TAIL_CHARS = 1_200
 
@@ -66,12 +68,12 @@ class Workspace:
             (folder / name).write_text(text, encoding="utf-8")
 
     def _dvc_config(self) -> str:
-        remote = {"url": self._settings.dvc_remote}
+        remote = {"url": _absolute(self._settings.dvc_remote)}
         if self._settings.s3_endpoint_url and self._settings.dvc_remote.startswith("s3://"):
             remote["endpointurl"] = self._settings.s3_endpoint_url
         sections = {
             "core": {"site_cache_dir": str(self.root / ".dvc" / "tmp" / "site")},
-            "cache": {"dir": str(self._settings.dvc_cache)},
+            "cache": {"dir": _absolute(str(self._settings.dvc_cache))},
             "'remote \"holdfast\"'": remote,
         }
         return "".join(
@@ -104,6 +106,7 @@ class Workspace:
         return {
             **inherited,
             **places,
+            "HOLDFAST_LAKE_URI": _absolute(self._settings.lake_uri),
             "HOLDFAST_PROJECT": str(self.root),
             "HOLDFAST_PARAMS": str(self.root / "params.yaml"),
             # The stages' `python` is ours, and its `pipelines` the workspace's, before an installed one.
@@ -116,15 +119,12 @@ class Workspace:
             "OPENBLAS_NUM_THREADS": str(n_threads),
             "DVC_NO_ANALYTICS": "1",
             "DO_NOT_TRACK": "1",
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": "*",
         }
 
 
 @contextmanager
 def open_workspace(code: Code, name: str, settings: Settings) -> Iterator[Workspace]:
-    """Make a workspace that holds ``code``; remove it at the end, or keep it if the training failed.
+    """Make a workspace that holds ``code``; remove it at the end, or keep it for a week if it failed.
 
     Raises
     ------
@@ -133,6 +133,7 @@ def open_workspace(code: Code, name: str, settings: Settings) -> Iterator[Worksp
     """
     parent = settings.home / "workspaces"
     parent.mkdir(parents=True, exist_ok=True)
+    _remove_old(parent)
     root = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
     try:
         code.materialise(root)
@@ -143,6 +144,19 @@ def open_workspace(code: Code, name: str, settings: Settings) -> Iterator[Worksp
         shutil.rmtree(root, ignore_errors=True)
         raise
     shutil.rmtree(root, ignore_errors=True)
+
+
+def _remove_old(parent: Path) -> None:
+    """Remove what failed, or was killed, long ago, so that workspaces don't pile up."""
+    oldest = time.time() - _KEPT_SECONDS
+    for path in parent.iterdir():
+        if not path.name.startswith(".") and path.stat().st_mtime < oldest:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _absolute(place: str) -> str:
+    """Return a folder's full path: DVC and the stages do not start where we did; a URL stays as it is."""
+    return place if "://" in place else str(Path(place).resolve())
 
 
 def _run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:

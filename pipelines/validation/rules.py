@@ -96,6 +96,12 @@ class Rule:
         return f"{self.name}({self.column or ''})"
 
     @property
+    def bounds(self) -> dict[str, Any]:
+        """What is expected of the columns: the arguments without those that name them or explain."""
+        apart = (*_COLUMN_ARGUMENTS, "meta", "notes", "description")
+        return {name: value for name, value in self.arguments.items() if name not in apart}
+
+    @property
     def is_row_level(self) -> bool:
         """Whether rows are judged one by one, so that bad ones can be named."""
         return issubclass(get_expectation_impl(self.type), _ROW_LEVEL)

@@ -36,6 +36,7 @@ _ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "date": pa.date32(),
 }
+_MAX_BOUNDS_CHARS = 120
 _UNMET_IS: Mapping[Severity, Literal["refused", "warned", "passed"]] = {
     "critical": "refused",
     "warning": "warned",
@@ -174,8 +175,9 @@ def _reason(finding: Finding) -> str | None:
         return None
     if finding.is_met:
         return f"quarantine: {rule.title}: {finding.observed}"
-    share = f", {rule.arguments['mostly']:g} of all must be as expected" if "mostly" in rule.arguments else ""
-    return f"{_UNMET_IS[rule.severity]}: {rule.title}: {finding.observed}{share}"
+    observed = finding.observed if rule.is_row_level else f"observed {finding.observed}"
+    bounds = ", ".join(f"{name}={value}" for name, value in rule.bounds.items())[:_MAX_BOUNDS_CHARS]
+    return f"{_UNMET_IS[rule.severity]}: {rule.title}: {observed}{f' ({bounds})' if bounds else ''}"
 
 
 def _outcome(finding: Finding) -> ExpectationOutcome:

@@ -11,21 +11,19 @@ log = logging.getLogger(__name__)
 
 def tell_failure(context: Context) -> None:
     """Say what failed, on which night, and what to do next, in one message in the Dag processor's log."""
-    log.error("%s", failure_message(context))
+    log.error(
+        "%s. Next: mend the cause and clear the failed task; a repeat is harmless. The Dag's page says what "
+        "else can be done by hand.",
+        what_failed(context),
+    )
 
 
-def failure_message(context: Context) -> str:
-    """Return the one message about a failed run, or about a failed task where the task itself tells.
-
-    Airflow may know no task of a failed run, if that task is no longer in the Dag.
-    """
+def what_failed(context: Context) -> str:
+    """Return which run failed, on which night, at which task, and why, as far as Airflow says."""
     ti = context.get("ti")
-    if ti is None:
-        return f"Run {context['run_id']} failed ({context.get('reason')}). Next: look at it in Airflow."
+    if ti is None:  # the task that failed is no longer in the Dag
+        return f"Run {context['run_id']} failed ({context.get('reason')})"
     dag_run, exception = context["dag_run"], context.get("exception")
     night = f" for {dag_run.partition_key}" if dag_run.partition_key else ""
     why = f": {exception}" if exception else f" at try {ti.try_number}; its log says why"
-    return (
-        f"{ti.dag_id}.{ti.task_id} failed{night}{why}. Next: mend the cause and clear the task in run "
-        f"{dag_run.run_id}; a repeat is harmless. The Dag's page says what else can be done by hand."
-    )
+    return f"{ti.dag_id}.{ti.task_id} failed{night} in run {dag_run.run_id}{why}"

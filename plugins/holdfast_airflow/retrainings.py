@@ -6,7 +6,7 @@ import logging
 
 from airflow.sdk import Context
 
-from holdfast_airflow.notifiers import failure_message
+from holdfast_airflow.notifiers import what_failed
 from holdfast_airflow.partitions import night_of
 from pipelines.errors import HoldfastError
 from pipelines.records import OPEN_RETRAINING, RetrainingStatus
@@ -41,12 +41,12 @@ def retraining_failed(context: Context) -> None:
     dag_run = context.get("dag_run")
     if dag_run is None:
         # So it is where a Dag's tasks were renamed while it ran.
-        log.error("%s Its retraining, if any, is given up after a day.", failure_message(context))
+        log.error("%s; its retraining, if any, is given up after a day.", what_failed(context))
         return
     dataset = dag_run.dag_id.partition("_")[2]
     try:
         night = night_of(context)
-        closed = close_retraining(dataset, night, status="failed", reason=failure_message(context))
+        closed = close_retraining(dataset, night, status="failed", reason=what_failed(context))
     except HoldfastError:
         # Whoever asks for the next retraining gives up one that has not been heard of for a day.
         log.exception("The retraining of %s could not be marked as failed.", dataset)

@@ -10,8 +10,10 @@ import atexit
 import functools
 import json
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,36 +97,56 @@ def config(**overrides: Any) -> dict[str, Any]:
     return {**plain, **overrides}
 
 
-def open_world(root: Path, *, sql: str = HONEST_SQL, **overrides: Any) -> Runtime:
-    """Return a Runtime on the toy dataset, all state below ``root``; again for the same state."""
+def open_world(root: Path, stage: str = "published", *, sql: str = HONEST_SQL, **overrides: Any) -> Runtime:
+    """Return a Runtime on the toy dataset, all state below ``root``; again for the same state.
+
+    Parameters
+    ----------
+    stage : {"empty", "published", "rivals", "champions"}
+        What there is to start with: MLflow's tables; also every labelled day, published; also v1
+        (weak) and v2 (strong), registered; also both promoted, one after the other. Each stage is made
+        once a session, and copied.
+    """
     project = root / "project"
-    project.mkdir(parents=True, exist_ok=True)
+    if not project.exists():
+        _copy(_template(stage), root)
     (project / "toy.sql").write_text(sql)
     places = {"HOME": root / "home", "PROJECT": project, "DEVICE": "cpu"}
     settings = load_settings({f"HOLDFAST_{name}": str(value) for name, value in places.items()})
-    database = Path(settings.mlflow_uri.removeprefix("sqlite:///"))
-    if not database.exists():
-        database.parent.mkdir(parents=True)
-        shutil.copy(_empty_tracking_database(), database)
-    return Runtime(
-        settings=settings, params=Params.model_validate({"datasets": {DATASET: config(**overrides)}})
-    )
-
-
-def open_published(root: Path, *, sql: str = HONEST_SQL, **overrides: Any) -> Runtime:
-    """Return a Runtime as :func:`open_world`, with every labelled day published."""
-    runtime = open_world(root, sql=sql, **overrides)
-    publish(runtime, all_days())
-    return runtime
+    params = Params.model_validate({"datasets": {DATASET: config(**overrides)}})
+    return Runtime(settings=settings, params=params)
 
 
 @functools.cache
-def _empty_tracking_database() -> Path:
-    """Return MLflow's database with its tables and nothing in them: to make one takes seconds."""
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-mlflow-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    open_client(f"sqlite:///{folder / 'mlflow.db'}", folder)
-    return folder / "mlflow.db"
+def _template(stage: str) -> Path:
+    root = Path(tempfile.mkdtemp(prefix=f"holdfast-{stage}-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    if stage == "empty":
+        (root / "project").mkdir()
+        database = root / "home" / "mlflow" / "mlflow.db"
+        open_client(f"sqlite:///{database}", root / "home")
+        return root
+    before = {"published": "empty", "rivals": "published", "champions": "rivals"}[stage]
+    runtime = open_world(root, before)
+    if stage == "published":
+        publish(runtime, all_days())
+    elif stage == "rivals":
+        challenge(runtime, root / "weak", WEAK)
+        challenge(runtime, root / "strong", STRONG)
+    else:
+        crown(runtime, "1")
+        crown(runtime, "2")
+    return root
+
+
+def _copy(template: Path, root: Path) -> None:
+    """Copy a world, and have MLflow look for its artifacts in the copy."""
+    shutil.copytree(template, root, dirs_exist_ok=True)
+    with closing(sqlite3.connect(root / "home" / "mlflow" / "mlflow.db")) as database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+            database.execute(change, (template.as_uri(), root.as_uri()))
+        database.commit()
 
 
 def publish(runtime: Runtime, days: Sequence[str]) -> None:
@@ -232,13 +254,12 @@ def challenge(runtime: Runtime, folder: Path, model: Stumps = STRONG, **changes:
     return register(trained, runtime=runtime).model_version
 
 
-def crown(runtime: Runtime, folder: Path, model: Stumps = STRONG, **changes: Any) -> str:
-    """Train, register, gate and promote a model in ``folder``; return its version."""
-    version = challenge(runtime, folder, model, **changes)
-    gate(DATASET, version, runtime=runtime)
-    decision = promote(DATASET, version, runtime=runtime, actor="test")
+def crown(runtime: Runtime, model_version: str) -> str:
+    """Gate and promote a version, which must pass; return it."""
+    gate(DATASET, model_version, runtime=runtime)
+    decision = promote(DATASET, model_version, runtime=runtime, actor="test")
     assert decision.is_promoted, decision.reason
-    return version
+    return model_version
 
 
 def found_again(runtime: Runtime, model_version: str, night: str) -> TrainingRecord:

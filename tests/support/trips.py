@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from pipelines.config import DatasetConfig
+from pipelines.ingestion.partitions import SourceRows
+
+DAY = "2013-03-04"
 HEADER = "id,at,city,distance,riders,member,booked,late,delay,tip"
 
 CONFIG: dict[str, Any] = {
@@ -42,3 +47,15 @@ def line_cells(number: int, at: str) -> list[str]:
 def table(*lines: str, header: str = HEADER) -> str:
     """Return the text of a whole file."""
     return "\n".join([header, *lines]) + "\n"
+
+
+def config_of(**overrides: Any) -> DatasetConfig:
+    """Return the configuration; ``source`` is laid over the plain one."""
+    source = CONFIG["source"] | overrides.pop("source", {})
+    return DatasetConfig.model_validate(CONFIG | overrides | {"source": source})
+
+
+def column(found: SourceRows, name: str, partition: str = DAY) -> Sequence[Any]:
+    """Return one column of one partition, in the order of the row keys."""
+    values: list[Any] = found.rows[partition].sort_by("row_id")[name].to_pylist()
+    return values

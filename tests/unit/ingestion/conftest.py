@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trips
@@ -12,14 +11,6 @@ import trips
 from pipelines.config import DatasetConfig, Settings, load_settings
 from pipelines.ingestion.partitions import SourceRows, read_partitions
 from pipelines.ingestion.sources import open_source
-
-DAY = "2013-03-04"
-
-
-def config_of(**overrides: Any) -> DatasetConfig:
-    """Return the trips' configuration; ``source`` is laid over the plain one."""
-    source = trips.CONFIG["source"] | overrides.pop("source", {})
-    return DatasetConfig.model_validate(trips.CONFIG | overrides | {"source": source})
 
 
 @pytest.fixture
@@ -44,14 +35,8 @@ def read(settings: Settings) -> Callable[..., SourceRows]:
         for name, content in ({"all.csv": files} if isinstance(files, str) else files).items():
             path = settings.sources / "trips" / name
             path.write_bytes(content.encode() if isinstance(content, str) else content)
-        chosen = config or config_of()
+        chosen = config or trips.config_of()
         with open_source(chosen, settings) as source:
-            return read_partitions(source, chosen, partitions or (DAY,))
+            return read_partitions(source, chosen, partitions or (trips.DAY,))
 
     return read_from
-
-
-def column(found: SourceRows, name: str, partition: str = DAY) -> Sequence[Any]:
-    """Return one column of one partition, in the order of the row keys."""
-    values: list[Any] = found.rows[partition].sort_by("row_id")[name].to_pylist()
-    return values

@@ -75,6 +75,5 @@ def test_typed_values_are_cast_alike(
 
 
 @given(number=st.integers(min_value=-(2**63), max_value=2**63 - 1))
-def test_every_integer_of_64_bits_survives(number: int) -> None:
-    with duckdb.connect() as connection:
-        assert cast(connection, str(number), "integer") == number
+def test_every_integer_of_64_bits_survives(connection: duckdb.DuckDBPyConnection, number: int) -> None:
+    assert cast(connection, str(number), "integer") == number

@@ -85,9 +85,7 @@ def test_parquet_files_tell_their_columns(tmp_path: Path) -> None:
         pytest.param("a.csv", b"", "csv", SchemaError, "a.csv is empty", id="empty"),
         pytest.param("a.csv", b"x,X\n", "csv", SchemaError, "'x' more than once", id="twice"),
         pytest.param("a.csv", b"x,\xff\n", "csv", SchemaError, "not UTF-8", id="not-utf-8"),
-        pytest.param(
-            "a.csv", b"x" * 200_000, "csv", SchemaError, "header can't be read", id="endless-header"
-        ),
+        pytest.param("a.csv", b"x" * 200_000, "csv", SchemaError, "can't be read", id="endless-header"),
         pytest.param("a.csv.zip", b"no zip", "csv", SourceError, "Can't read", id="broken-zip"),
         pytest.param("a.csv.zip", zipped(a="x\n", b="x\n"), "csv", SchemaError, "2 files", id="zip-of-two"),
         pytest.param("a.parquet", b"no parquet", "parquet", SourceError, "Can't read", id="broken-parquet"),

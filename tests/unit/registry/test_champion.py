@@ -108,39 +108,35 @@ def test_without_a_champion_there_is_no_alias(world: Runtime) -> None:
     assert world.registry.alias("toy", CHAMPION) is None
 
 
-@pytest.mark.usefixtures("rivals")
-def test_the_alias_shows_the_champion(world: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_alias_shows_the_champion(rivals: Runtime, caplog: pytest.LogCaptureFixture) -> None:
     for move in moves_of([("promote", "1"), ("promote", "2")]):
-        world.ledger.move_champion(move)
-        assert project_champion("toy", ledger=world.ledger, registry=world.registry) == move.model_version
-        assert world.registry.alias("toy", CHAMPION) == move.model_version
+        rivals.ledger.move_champion(move)
+        assert project_champion("toy", ledger=rivals.ledger, registry=rivals.registry) == move.model_version
+        assert rivals.registry.alias("toy", CHAMPION) == move.model_version
     assert not caplog.messages
 
 
-@pytest.mark.usefixtures("rivals")
 def test_an_alias_moved_by_hand_is_put_back_and_told(
-    world: Runtime, caplog: pytest.LogCaptureFixture
+    rivals: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.ledger.move_champion(moves_of([("promote", "1")])[0])
-    world.registry.set_alias("toy", CHAMPION, "2")
+    rivals.ledger.move_champion(moves_of([("promote", "1")])[0])
+    rivals.registry.set_alias("toy", CHAMPION, "2")
     with caplog.at_level(logging.WARNING):
-        project_champion("toy", ledger=world.ledger, registry=world.registry)
-    assert world.registry.alias("toy", CHAMPION) == "1"
+        project_champion("toy", ledger=rivals.ledger, registry=rivals.registry)
+    assert rivals.registry.alias("toy", CHAMPION) == "1"
     assert "pointed at v2, which the ledger did not decide" in caplog.text
 
 
-@pytest.mark.usefixtures("rivals")
-def test_a_slow_projection_never_leaves_a_champion_of_the_past(world: Runtime) -> None:
-    world.ledger.move_champion(moves_of([("promote", "1")])[0])
-    restless = RestlessLedger(world.settings.ledger_url, n_moves=3)
-    project_champion("toy", ledger=restless, registry=world.registry)
-    newest = world.ledger.champion_history("toy")[-1]
-    assert (newest.sequence, world.registry.alias("toy", CHAMPION)) == (4, newest.model_version)
+def test_a_slow_projection_never_leaves_a_champion_of_the_past(rivals: Runtime) -> None:
+    rivals.ledger.move_champion(moves_of([("promote", "1")])[0])
+    restless = RestlessLedger(rivals.settings.ledger_url, n_moves=3)
+    project_champion("toy", ledger=restless, registry=rivals.registry)
+    newest = rivals.ledger.champion_history("toy")[-1]
+    assert (newest.sequence, rivals.registry.alias("toy", CHAMPION)) == (4, newest.model_version)
 
 
-@pytest.mark.usefixtures("rivals")
-def test_a_champion_that_never_rests_is_a_conflict(world: Runtime) -> None:
-    world.ledger.move_champion(moves_of([("promote", "1")])[0])
-    restless = RestlessLedger(world.settings.ledger_url, n_moves=99)
+def test_a_champion_that_never_rests_is_a_conflict(rivals: Runtime) -> None:
+    rivals.ledger.move_champion(moves_of([("promote", "1")])[0])
+    restless = RestlessLedger(rivals.settings.ledger_url, n_moves=99)
     with pytest.raises(ConflictError, match="kept moving"):
-        project_champion("toy", ledger=restless, registry=world.registry)
+        project_champion("toy", ledger=restless, registry=rivals.registry)

@@ -35,7 +35,7 @@ _text = st.one_of(
     st.integers(0, 400).map("{:05d}".format),
 )
 _row = st.fixed_dictionaries(
-    {name: _number for name in sample_models.NUMERIC} | {name: _text for name in sample_models.CATEGORICAL}
+    dict.fromkeys(sample_models.NUMERIC, _number) | dict.fromkeys(sample_models.CATEGORICAL, _text)
 )
 _SCHEMA = pa.schema(
     [(name, pa.float64()) for name in sample_models.NUMERIC]
@@ -125,9 +125,9 @@ def test_order_and_further_columns_do_not_matter(bundles: dict[tuple[str, str], 
 
 
 def test_a_missing_column_is_named(bundles: dict[tuple[str, str], Path]) -> None:
-    with Scorer.open(bundles["embedding_network", "binary"], "cpu") as scorer:
-        with pytest.raises(SchemaError, match="'site'"):
-            scorer.predict(sample_models.rows(5, 1).drop_columns(["site"]))
+    scorer = Scorer.open(bundles["embedding_network", "binary"], "cpu")
+    with scorer, pytest.raises(SchemaError, match="'site'"):
+        scorer.predict(sample_models.rows(5, 1).drop_columns(["site"]))
 
 
 @pytest.mark.parametrize("name", sample_models.CANDIDATES)

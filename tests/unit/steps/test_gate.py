@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import toy_world
-from toy_world import DATASET, NIGHT, STRONG, WEAK, Stumps
+from toy_world import DATASET, NIGHT, STRONG
 
 from pipelines.errors import ConfigError, NotReadyError
 from pipelines.records import GateRecord, GateResult
@@ -34,8 +34,7 @@ def result(record: GateRecord, name: str) -> GateResult:
 
 
 def test_the_first_good_model_passes_every_gate(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
-    version = toy_world.challenge(world, tmp_path / "a")
+    world, version = toy_world.open_world(tmp_path, "rivals"), "2"
     record = gate(DATASET, version, runtime=world)
     assert record.is_passed
     assert [found.name for found in record.gates] == ALL_GATES
@@ -46,34 +45,32 @@ def test_the_first_good_model_passes_every_gate(tmp_path: Path) -> None:
 
 
 def test_the_same_evidence_is_put_on_record_once(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
-    version = toy_world.challenge(world, tmp_path / "a")
+    world, version = toy_world.open_world(tmp_path, "rivals"), "2"
     assert gate(DATASET, version, runtime=world).digest == gate(DATASET, version, runtime=world).digest
 
 
 @pytest.mark.parametrize(
     ("first", "second", "passed"),
     [
-        pytest.param(WEAK, STRONG, True, id="clearly-better"),
-        pytest.param(STRONG, WEAK, False, id="clearly-worse"),
+        pytest.param("1", "2", True, id="clearly-better"),
+        pytest.param("2", "1", False, id="clearly-worse"),
     ],
 )
 def test_a_challenger_is_held_against_the_champion_on_the_same_rows(
-    first: Stumps, second: Stumps, passed: bool, tmp_path: Path
+    first: str, second: str, passed: bool, tmp_path: Path
 ) -> None:
-    world = toy_world.open_published(tmp_path, promotion={"min_baseline_gain": 0.01})
-    toy_world.crown(world, tmp_path / "first", first)
-    record = gate(DATASET, toy_world.challenge(world, tmp_path / "second", second), runtime=world)
+    world = toy_world.open_world(tmp_path, "rivals", promotion={"min_baseline_gain": 0.01})
+    toy_world.crown(world, first)
+    record = gate(DATASET, second, runtime=world)
     assert record.is_passed is passed
     assert failed(record) == ([] if passed else ["beats_champion"])
-    assert (record.champion_version, record.champion_sequence) == ("1", 1)
+    assert (record.champion_version, record.champion_sequence) == (first, 1)
     assert record.champion_value is not None
     assert (record.challenger_value > record.champion_value) is passed
 
 
 def test_all_gates_are_shown_when_several_fail(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path, sql=toy_world.LEAKING_SQL)
-    toy_world.publish(world, toy_world.all_days())
+    world = toy_world.open_world(tmp_path, sql=toy_world.LEAKING_SQL)
     version = toy_world.challenge(world, tmp_path / "a", STRONG._replace(height=-0.5))
     day = toy_world.all_days()[3]
     world.ledger.record(toy_world.validation_of(day, "d", "refused"))
@@ -86,7 +83,7 @@ def test_all_gates_are_shown_when_several_fail(tmp_path: Path) -> None:
 
 
 def test_a_library_that_the_scorer_does_not_repeat_is_refused(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
+    world = toy_world.open_world(tmp_path)
     version = toy_world.challenge(world, tmp_path / "a", STRONG._replace(golden_error=0.01))
     record = gate(DATASET, version, runtime=world)
     assert failed(record) == ["golden_rows", "beats_naive_baseline"]
@@ -109,8 +106,7 @@ def test_a_library_that_the_scorer_does_not_repeat_is_refused(tmp_path: Path) ->
 def test_a_snapshot_that_can_not_be_relied_on_is_refused(
     text: str | None, problem: str, tmp_path: Path
 ) -> None:
-    world = toy_world.open_published(tmp_path)
-    version = toy_world.challenge(world, tmp_path / "a")
+    world, version = toy_world.open_world(tmp_path, "rivals"), "2"
     trained = world.registry.training_of(DATASET, version)
     path = Path(world.registry.artifact_uri(trained, "lineage/snapshot.json").removeprefix("file://"))
     if text == "other":
@@ -125,33 +121,30 @@ def test_a_snapshot_that_can_not_be_relied_on_is_refused(
 
 
 def test_the_champion_does_not_challenge_itself_for_another_night(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
-    version = toy_world.crown(world, tmp_path / "a")
+    world = toy_world.open_world(tmp_path, "rivals")
+    version = toy_world.crown(world, "2")
     toy_world.found_again(world, version, "2013-01-22")
     record = gate(DATASET, version, runtime=world)
     assert "challenger_is_not_champion" in failed(record)
 
 
 def test_a_repeat_of_a_nights_gates_after_its_promotion_is_the_same_evidence(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
-    version = toy_world.challenge(world, tmp_path / "a")
+    world, version = toy_world.open_world(tmp_path, "rivals"), "2"
     record = gate(DATASET, version, runtime=world)
     promote(DATASET, version, runtime=world, actor="test")
     assert gate(DATASET, version, runtime=world) == record
 
 
 def test_what_was_rolled_back_does_not_pass_again(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
-    toy_world.crown(world, tmp_path / "weak", WEAK)
-    version = toy_world.crown(world, tmp_path / "strong", STRONG)
+    world = toy_world.open_world(tmp_path, "champions")
     rollback(DATASET, runtime=world, actor="ada", reason="odd on site north")
-    record = gate(DATASET, version, runtime=world)
+    record = gate(DATASET, "2", runtime=world)
     assert failed(record) == ["not_rolled_back"]
     assert result(record, "not_rolled_back").observed == "rolled back by ada: odd on site north"
 
 
 def test_a_regression_is_held_against_the_training_mean(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path, task="regression")
+    world = toy_world.open_world(tmp_path, task="regression")
     version = toy_world.challenge(world, tmp_path / "a", STRONG._replace(task="regression"))
     record = gate(DATASET, version, runtime=world)
     assert record.metric == "rmse"
@@ -160,7 +153,7 @@ def test_a_regression_is_held_against_the_training_mean(tmp_path: Path) -> None:
 
 
 def test_a_holdout_that_left_the_lake_is_told(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
+    world = toy_world.open_world(tmp_path)
     version = toy_world.challenge(
         world, tmp_path / "a", holdout_first="2014-01-01", last_partition="2014-01-05"
     )
@@ -169,7 +162,6 @@ def test_a_holdout_that_left_the_lake_is_told(tmp_path: Path) -> None:
 
 
 def test_an_unknown_version_is_told_with_the_known_ones(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
-    toy_world.challenge(world, tmp_path / "a")
-    with pytest.raises(ConfigError, match=r"no model version '9'\. Known: 1\."):
+    world = toy_world.open_world(tmp_path, "rivals")
+    with pytest.raises(ConfigError, match=r"no model version '9'\. Known: 1, 2\."):
         gate(DATASET, "9", runtime=world)

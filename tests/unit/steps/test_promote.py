@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import toy_world
-from toy_world import DATASET, NIGHT, STRONG, STRONGER, WEAK
+from toy_world import DATASET, NIGHT, STRONGER
 
 from pipelines.errors import ConfigError, ConflictError, NotReadyError
 from pipelines.ledger.ledger import Ledger
@@ -21,13 +21,20 @@ from pipelines.steps.rollback import rollback
 
 @pytest.fixture
 def world(tmp_path: Path) -> Runtime:
-    return toy_world.open_published(tmp_path)
+    """Return a world with a weak model registered as v1, and a strong one as v2."""
+    return toy_world.open_world(tmp_path, "rivals")
 
 
-def gated(world: Runtime, folder: Path, model: toy_world.Stumps = STRONG) -> str:
-    version = toy_world.challenge(world, folder, model)
+WEAK, STRONG = "1", "2"
+
+
+def gated(world: Runtime, version: str = STRONG) -> str:
     gate(DATASET, version, runtime=world)
     return version
+
+
+def stronger(world: Runtime, folder: Path) -> str:
+    return gated(world, toy_world.challenge(world, folder, STRONGER))
 
 
 def status(world: Runtime) -> str:
@@ -38,7 +45,7 @@ def status(world: Runtime) -> str:
 
 def test_a_challenger_that_passed_becomes_champion(world: Runtime, tmp_path: Path) -> None:
     world.ledger.open_retraining(DATASET, NIGHT, status="requested", reason="drift")
-    version = gated(world, tmp_path / "a")
+    version = gated(world)
     decision = promote(DATASET, version, runtime=world, actor="ada", note="looks good")
     champion = world.ledger.champion(DATASET)
     evidence = world.ledger.latest(GateRecord, DATASET, subject=version)
@@ -53,9 +60,9 @@ def test_a_challenger_that_passed_becomes_champion(world: Runtime, tmp_path: Pat
 
 
 def test_a_challenger_that_failed_is_refused_by_value(world: Runtime, tmp_path: Path) -> None:
-    first = toy_world.crown(world, tmp_path / "a", STRONG)
+    first = toy_world.crown(world, STRONG)
     world.ledger.open_retraining(DATASET, NIGHT, status="requested", reason="drift")
-    decision = promote(DATASET, gated(world, tmp_path / "b", WEAK), runtime=world, actor="ada")
+    decision = promote(DATASET, gated(world, WEAK), runtime=world, actor="ada")
     assert not decision.is_promoted
     assert decision.sequence is None
     assert "beats_champion (auc gain over v1" in decision.reason
@@ -64,15 +71,15 @@ def test_a_challenger_that_failed_is_refused_by_value(world: Runtime, tmp_path: 
 
 
 def test_a_repeat_is_the_same_decision_and_no_second_move(world: Runtime, tmp_path: Path) -> None:
-    version = gated(world, tmp_path / "a")
+    version = gated(world)
     decisions = [promote(DATASET, version, runtime=world, actor="ada") for _ in range(3)]
     assert decisions == [decisions[0]] * 3
     assert len(world.ledger.champion_history(DATASET)) == 1
 
 
 def test_a_late_repeat_never_undoes_a_rollback(world: Runtime, tmp_path: Path) -> None:
-    toy_world.crown(world, tmp_path / "weak", WEAK)
-    version = gated(world, tmp_path / "strong", STRONG)
+    toy_world.crown(world, WEAK)
+    version = gated(world, STRONG)
     before = promote(DATASET, version, runtime=world, actor="ada")
     rollback(DATASET, runtime=world, actor="ada", reason="odd")
     assert promote(DATASET, version, runtime=world, actor="ada") == before
@@ -84,11 +91,10 @@ def test_a_late_repeat_never_undoes_a_rollback(world: Runtime, tmp_path: Path) -
 def test_a_process_killed_between_ledger_and_alias_is_made_good_by_a_repeat(
     world: Runtime, tmp_path: Path
 ) -> None:
-    version = gated(world, tmp_path / "a")
+    version = gated(world)
     world.ledger.open_retraining(DATASET, NIGHT, status="registered", reason="drift")
     decision = promote(DATASET, version, runtime=world, actor="ada")
-    other = toy_world.challenge(world, tmp_path / "b", WEAK)
-    world.registry.set_alias(DATASET, CHAMPION, other)
+    world.registry.set_alias(DATASET, CHAMPION, WEAK)
     world.ledger.update_retraining(DATASET, NIGHT, status="registered")
     assert promote(DATASET, version, runtime=world, actor="ada") == decision
     assert world.registry.alias(DATASET, CHAMPION) == version
@@ -98,8 +104,8 @@ def test_a_process_killed_between_ledger_and_alias_is_made_good_by_a_repeat(
 def test_a_refusal_repairs_an_alias_moved_by_hand(
     world: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    champion = toy_world.crown(world, tmp_path / "a", STRONG)
-    weak = gated(world, tmp_path / "b", WEAK)
+    champion = toy_world.crown(world, STRONG)
+    weak = gated(world, WEAK)
     world.registry.set_alias(DATASET, CHAMPION, weak)
     with caplog.at_level(logging.WARNING):
         promote(DATASET, weak, runtime=world, actor="ada")
@@ -108,35 +114,35 @@ def test_a_refusal_repairs_an_alias_moved_by_hand(
 
 
 def test_a_champion_that_moved_since_is_gated_against_anew(world: Runtime, tmp_path: Path) -> None:
-    toy_world.crown(world, tmp_path / "weak", WEAK)
+    toy_world.crown(world, WEAK)
     strong, stronger = (
-        gated(world, tmp_path / "strong", STRONG),
-        gated(world, tmp_path / "stronger", STRONGER),
+        gated(world, STRONG),
+        stronger(world, tmp_path),
     )
-    assert promote(DATASET, stronger, runtime=world, actor="ada").is_promoted
+    assert promote(DATASET, best, runtime=world, actor="ada").is_promoted
     decision = promote(DATASET, strong, runtime=world, actor="ada")
     evidence = world.ledger.latest(GateRecord, DATASET, subject=strong)
     assert evidence is not None
-    assert (evidence.champion_version, evidence.champion_sequence) == (stronger, 2)
+    assert (evidence.champion_version, evidence.champion_sequence) == (best, 2)
     assert decision.is_promoted is evidence.is_passed is False
 
 
 def test_what_a_person_approved_against_another_champion_is_refused(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path, promotion={"approval": "human"})
-    toy_world.crown(world, tmp_path / "weak", WEAK)
+    world = toy_world.open_world(tmp_path, "rivals", promotion={"approval": "human"})
+    toy_world.crown(world, WEAK)
     strong, stronger = (
-        gated(world, tmp_path / "strong", STRONG),
-        gated(world, tmp_path / "stronger", STRONGER),
+        gated(world, STRONG),
+        stronger(world, tmp_path),
     )
-    assert promote(DATASET, stronger, runtime=world, actor="ada").is_promoted
+    assert promote(DATASET, best, runtime=world, actor="ada").is_promoted
     decision = promote(DATASET, strong, runtime=world, actor="ada")
     assert not decision.is_promoted
     assert "evaluated against v1, and the champion has moved since" in decision.reason
 
 
 def test_what_was_gated_without_a_champion_is_stale_once_there_is_one(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path, promotion={"approval": "human"})
-    first, second = gated(world, tmp_path / "a", STRONG), gated(world, tmp_path / "b", WEAK)
+    world = toy_world.open_world(tmp_path, "rivals", promotion={"approval": "human"})
+    first, second = gated(world, STRONG), gated(world, WEAK)
     assert promote(DATASET, first, runtime=world, actor="ada").is_promoted
     decision = promote(DATASET, second, runtime=world, actor="ada")
     assert "evaluated against no champion" in decision.reason
@@ -167,36 +173,35 @@ def contested(world: Runtime, n_rivals: int) -> Runtime:
 
 
 def test_who_loses_the_race_is_gated_against_the_winner(world: Runtime, tmp_path: Path) -> None:
-    toy_world.crown(world, tmp_path / "weak", WEAK)
-    version = gated(world, tmp_path / "strong", STRONG)
+    toy_world.crown(world, WEAK)
+    version = gated(world, STRONG)
     decision = promote(DATASET, version, runtime=contested(world, 1), actor="ada")
     assert (decision.is_promoted, decision.sequence) == (True, 3)
 
 
 def test_a_champion_that_never_rests_is_a_conflict_to_be_tried_again(world: Runtime, tmp_path: Path) -> None:
-    toy_world.crown(world, tmp_path / "weak", WEAK)
-    version = gated(world, tmp_path / "strong", STRONG)
+    toy_world.crown(world, WEAK)
+    version = gated(world, STRONG)
     with pytest.raises(ConflictError, match="kept moving") as caught:
         promote(DATASET, version, runtime=contested(world, 9), actor="ada")
     assert caught.value.is_retryable
 
 
 def test_without_gates_there_is_no_promotion(world: Runtime, tmp_path: Path) -> None:
-    version = toy_world.challenge(world, tmp_path / "a")
     with pytest.raises(NotReadyError, match="run `holdfast gate toy 1`"):
-        promote(DATASET, version, runtime=world, actor="ada")
+        promote(DATASET, WEAK, runtime=world, actor="ada")
 
 
 def test_an_unknown_version_is_told_with_the_known_ones(world: Runtime, tmp_path: Path) -> None:
-    gated(world, tmp_path / "a")
-    with pytest.raises(ConfigError, match=r"no model version '9'\. Known: 1\."):
+    gated(world)
+    with pytest.raises(ConfigError, match=r"no model version '9'\. Known: 1, 2\."):
         promote(DATASET, "9", runtime=world, actor="ada")
 
 
 def test_a_later_refusal_does_not_rewrite_a_promoted_retraining(world: Runtime, tmp_path: Path) -> None:
     world.ledger.open_retraining(DATASET, NIGHT, status="requested", reason="drift")
-    version = toy_world.crown(world, tmp_path / "weak", WEAK)
-    toy_world.crown(world, tmp_path / "strong", STRONG)
+    version = toy_world.crown(world, WEAK)
+    toy_world.crown(world, STRONG)
     world.ledger.update_retraining(DATASET, NIGHT, status="promoted")
     gate(DATASET, version, runtime=world)
     assert not promote(DATASET, version, runtime=world, actor="ada").is_promoted

@@ -15,7 +15,7 @@ from pipelines.steps.register import register
 
 
 def test_a_trained_model_is_on_record_as_a_challenger(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
+    world = toy_world.open_world(tmp_path)
     world.ledger.open_retraining(DATASET, NIGHT, status="requested", reason="drift")
     trained = toy_world.train(world, tmp_path / "outputs")
     record = register(trained, runtime=world)
@@ -27,7 +27,7 @@ def test_a_trained_model_is_on_record_as_a_challenger(tmp_path: Path) -> None:
 
 
 def test_a_repeat_gives_the_same_version_and_nothing_new_on_record(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
+    world = toy_world.open_world(tmp_path)
     trained = toy_world.train(world, tmp_path / "outputs")
     first, again = register(trained, runtime=world), register(trained, runtime=world)
     assert first.digest == again.digest
@@ -35,7 +35,7 @@ def test_a_repeat_gives_the_same_version_and_nothing_new_on_record(tmp_path: Pat
 
 
 def test_a_second_run_of_the_same_training_is_the_first_ones_version(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
+    world = toy_world.open_world(tmp_path)
     first = toy_world.train(world, tmp_path / "first" / "outputs")
     second = toy_world.train(world, tmp_path / "second" / "outputs")
     register(first, runtime=world)
@@ -43,7 +43,7 @@ def test_a_second_run_of_the_same_training_is_the_first_ones_version(tmp_path: P
 
 
 def test_a_model_found_again_by_another_night_is_on_record_for_that_night(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
+    world = toy_world.open_world(tmp_path)
     trained = toy_world.train(world, tmp_path / "outputs")
     register(trained, runtime=world)
     found = trained.model_copy(update={"partition_key": "2013-01-22", "reason": "once more"})
@@ -53,7 +53,7 @@ def test_a_model_found_again_by_another_night_is_on_record_for_that_night(tmp_pa
 
 
 def test_a_version_that_mlflow_gives_to_another_training_is_refused(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
+    world = toy_world.open_world(tmp_path)
     weak = toy_world.train(world, tmp_path / "weak" / "outputs", toy_world.WEAK)
     strong = toy_world.train(world, tmp_path / "strong" / "outputs")
     register(weak, runtime=world)

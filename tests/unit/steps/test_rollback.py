@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import toy_world
-from toy_world import DATASET, NIGHT, STRONG, STRONGER, WEAK
+from toy_world import DATASET, NIGHT, STRONGER
 
 from pipelines.errors import ConfigError, ConflictError, IntegrityError, NotReadyError
 from pipelines.ledger.ledger import Ledger
@@ -20,10 +20,7 @@ from pipelines.steps.rollback import rollback
 @pytest.fixture
 def world(tmp_path: Path) -> Runtime:
     """Return a world in which v1 was champion, then v2."""
-    runtime = toy_world.open_published(tmp_path)
-    toy_world.crown(runtime, tmp_path / "weak", WEAK)
-    toy_world.crown(runtime, tmp_path / "strong", STRONG)
-    return runtime
+    return toy_world.open_world(tmp_path, "champions")
 
 
 def champion(world: Runtime) -> tuple[int, str, str | None]:
@@ -68,15 +65,15 @@ def test_only_a_champion_of_the_past_is_taken(world: Runtime, tmp_path: Path) ->
 
 
 def test_the_first_champion_has_none_before_it(tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
-    toy_world.crown(world, tmp_path / "a")
+    world = toy_world.open_world(tmp_path, "rivals")
+    toy_world.crown(world, "1")
     with pytest.raises(NotReadyError, match="v1 is the first champion of toy"):
         rollback(DATASET, runtime=world, actor="ada", reason="odd")
 
 
 def test_without_a_champion_there_is_nothing_to_roll_back(tmp_path: Path) -> None:
     with pytest.raises(NotReadyError, match="no champion yet"):
-        rollback(DATASET, runtime=toy_world.open_published(tmp_path), actor="ada", reason="odd")
+        rollback(DATASET, runtime=toy_world.open_world(tmp_path), actor="ada", reason="odd")
 
 
 def test_a_spoilt_model_does_not_come_back(world: Runtime) -> None:

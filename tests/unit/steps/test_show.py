@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import toy_world
-from toy_world import DATASET, STRONG, WEAK
+from toy_world import DATASET, STRONG
 
 from pipelines.errors import ConfigError, NotReadyError
 from pipelines.registry.passport import ModelPassport
@@ -19,10 +19,7 @@ from pipelines.steps.show import render_passport, show_model
 @pytest.fixture
 def world(tmp_path: Path) -> Runtime:
     """Return a world in which v1 was champion, then v2."""
-    runtime = toy_world.open_published(tmp_path)
-    toy_world.crown(runtime, tmp_path / "weak", WEAK)
-    toy_world.crown(runtime, tmp_path / "strong", STRONG)
-    return runtime
+    return toy_world.open_world(tmp_path, "champions")
 
 
 def stored(world: Runtime, version: str, path: str) -> Path:
@@ -117,7 +114,7 @@ def test_a_tampered_bundle_is_said_and_everything_else_still_shown(world: Runtim
 
 @pytest.mark.parametrize("reference", ["champion", "challenger"])
 def test_without_any_model_the_way_to_one_is_told(reference: str, tmp_path: Path) -> None:
-    world = toy_world.open_published(tmp_path)
+    world = toy_world.open_world(tmp_path)
     with pytest.raises(NotReadyError, match=f"toy has no {reference} yet: run `holdfast train toy"):
         show_model(DATASET, reference, runtime=world)
 

@@ -234,9 +234,26 @@ def test_a_training_that_must_wait_says_what_for_and_is_on_record(make_runtime: 
 def test_a_project_without_git_is_refused_in_one_sentence(make_runtime: RuntimeMaker, tmp_path: Path) -> None:
     runtime = make_runtime(SMALL)
     _fill(runtime)
-    elsewhere = runtime.settings.model_copy(update={"project": tmp_path})
 
     with pytest.raises(ConfigError, match="is not a git repository"):
-        train("flights", "2013-01-17", runtime=Runtime(settings=elsewhere, params=runtime.params))
+        train("flights", "2013-01-17", runtime=_without_git(runtime, tmp_path))
 
     assert not (runtime.settings.home / "mlflow").exists()
+
+
+def test_days_that_changed_after_their_validation_are_named_in_the_log(
+    make_runtime: RuntimeMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = make_runtime(SMALL)
+    _fill(runtime)
+    runtime.lake.replace("flights", "validated", DAYS[2], _events(DAYS[3], runtime.dataset("flights")))
+
+    with pytest.raises(ConfigError):
+        train("flights", "2013-01-17", runtime=_without_git(runtime, tmp_path))
+
+    assert f"1 days of flights are left out, from {DAYS[2]}" in caplog.text
+
+
+def _without_git(runtime: Runtime, folder: Path) -> Runtime:
+    settings = runtime.settings.model_copy(update={"project": folder})
+    return Runtime(settings=settings, params=runtime.params)

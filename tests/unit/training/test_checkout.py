@@ -134,6 +134,13 @@ def test_a_linked_worktree_will_do(checkout: Path, git: Git, tmp_path: Path) -> 
     assert (tmp_path / "workspace" / "code.py").read_text() == "answer = 43\n"
 
 
+def test_a_checkout_without_an_index_is_read_file_by_file(checkout: Path, tmp_path: Path) -> None:
+    clean = _capture(checkout, tmp_path, "one")
+    (checkout / ".git" / "index").unlink()
+
+    assert _capture(checkout, tmp_path, "two").tree == clean.tree
+
+
 def test_variables_that_git_sets_for_hooks_do_not_lead_elsewhere(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

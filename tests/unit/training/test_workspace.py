@@ -158,6 +158,36 @@ def test_a_stage_sees_the_same_places_and_its_own_project(opened: Opener, runtim
         assert seen.model_dump(exclude={"project", "params"}) == ours
 
 
+def test_folders_that_were_given_from_where_we_are_are_the_same_for_a_stage(
+    opened: Opener, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    near = runtime.settings.model_copy(
+        update={"lake_uri": "lake", "dvc_remote": "remote", "dvc_cache": Path("cache")}
+    )
+    with opened() as workspace:
+        near_workspace = Workspace(workspace.root, near)
+        near_workspace.fill_in(runtime.params, RUN, {})
+        config = (workspace.root / ".dvc" / "config.local").read_text()
+
+    assert near_workspace.environ(1)["HOLDFAST_LAKE_URI"] == str(tmp_path / "lake")
+    assert f'url = "{tmp_path / "remote"}"' in config
+    assert f'dir = "{tmp_path / "cache"}"' in config
+
+
+def test_workspaces_that_were_kept_are_removed_after_a_week(opened: Opener, runtime: Runtime) -> None:
+    parent = runtime.settings.home / "workspaces"
+    for name, days in (("flights-old", 8), ("flights-recent", 6), (".locks", 8)):
+        (parent / name / "inner").mkdir(parents=True)
+        then = time.time() - days * 24 * 3600
+        os.utime(parent / name, (then, then))
+
+    with opened():
+        pass
+
+    assert sorted(path.name for path in parent.iterdir()) == [".locks", "flights-recent"]
+
+
 def test_a_stage_sees_nothing_that_only_happens_to_be_set(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
