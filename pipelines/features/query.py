@@ -25,10 +25,12 @@ from pipelines.records import partition_range, shift_partition
 from pipelines.storage.lake import PARTITION_COLUMN, Lake
 
 _ENGINE: dict[str, str | int | float | list[str]] = {
-    "threads": 1,  # repeats give the same bytes: sums of floats depend on their order
+    "threads": 1,  # keeps the rows in order, so that repeats give the same bytes
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+
+_ORDER = [(PARTITION_COLUMN, "ascending"), ("row_id", "ascending")]
 
 
 def load_features(
@@ -122,7 +124,7 @@ def compute_features(
             f"events it gives {found.num_rows} rows with {n_keys} keys. Left join what may be missing, and "
             "group what may be several."
         )
-    wanted = wanted.sort_by([(PARTITION_COLUMN, "ascending"), ("row_id", "ascending")])
+    wanted = wanted.sort_by(_ORDER)
     places = pc.index_in(wanted["row_id"], value_set=found["row_id"].combine_chunks())
     aligned = found.take(places.combine_chunks())
     names = list(config.features.columns)
@@ -137,7 +139,8 @@ def _run(events: pa.Table, labels: pa.Table, *, config: DatasetConfig, sql: str)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"SET VARIABLE label_delay_days = {config.label_delay_days}")
         for name, table in {"events": events, "labels": labels}.items():
-            connection.register(f"holdfast_{name}", _without_zones(table))
+            # In one order, however the lake's files lie: a sum of floats depends on it.
+            connection.register(f"holdfast_{name}", _without_zones(table.sort_by(_ORDER)))
             connection.execute(
                 f"CREATE TEMP VIEW {name} AS "  # noqa: S608
                 f"SELECT *, CAST({PARTITION_COLUMN} AS DATE) AS partition_date FROM holdfast_{name}"
@@ -159,6 +162,8 @@ def _run(events: pa.Table, labels: pa.Table, *, config: DatasetConfig, sql: str)
 
 
 def _column(result: pa.Table, name: str, kind: pa.DataType, what: str) -> pa.ChunkedArray:
+    if result.column_names.count(name) > 1:
+        raise ConfigError(f"{what} gives the column {name!r} more than once.")
     if name not in result.column_names:
         close = difflib.get_close_matches(name, result.column_names, n=1, cutoff=0.5)
         nearest = (

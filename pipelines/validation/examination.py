@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from great_expectations.core import ExpectationSuiteValidationResult
+from great_expectations.util import convert_to_json_serializable
 
 from pipelines.errors import EngineError
 from pipelines.records import partition_date
@@ -210,12 +211,16 @@ def _findings(
                 "Check its arguments against the types of its columns."
             )
         positions = found.result.get("unexpected_index_list")
-        if positions is None:
-            observed = str(found.result.get("observed_value", ""))[:_MAX_OBSERVED_CHARS]
-        else:
-            observed = _row_share(len(positions), n_rows)
+        observed = _observed(found.result) if positions is None else _row_share(len(positions), n_rows)
         findings.append(Finding(rule, bool(found.success), tuple(map(int, positions or ())), observed))
     return tuple(findings)
+
+
+def _observed(result: Mapping[str, Any]) -> str:
+    value = result.get("observed_value")
+    if value is None:
+        value = result.get("details", "")
+    return str(convert_to_json_serializable(value))[:_MAX_OBSERVED_CHARS]
 
 
 def _row_share(n_unexpected: int, n_rows: int) -> str:

@@ -48,6 +48,13 @@ _NEEDS_SQL = frozenset(
         "expect_table_row_count_to_equal_other_table",
     }
 )
+# These compare integers or booleans across columns, which fails where one of them is null.
+_NEEDS_WHOLE_ROWS: Mapping[str, str] = {
+    "expect_column_pair_values_a_to_be_greater_than_b": "either_value_is_missing",
+    "expect_column_pair_values_to_be_equal": "either_value_is_missing",
+    "expect_multicolumn_sum_to_equal": "any_value_is_missing",
+    "expect_multicolumn_values_to_be_equal": "any_value_is_missing",
+}
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,10 @@ def make_rule(content: Mapping[str, Any], *, types: Mapping[str, str], place: Pl
     for name in _parameter_names(arguments):
         if name not in PARAMETERS:
             place.refuse(f"{kind}: unknown $PARAMETER `{name}`.{_nearest(name, PARAMETERS)}")
+    whole = _NEEDS_WHOLE_ROWS.get(kind)
+    is_nullable = any(types[column] in ("integer", "boolean") for column in columns)
+    if whole and is_nullable and arguments.get("ignore_row_if") != whole:
+        place.refuse(f"{kind} fails on a null among integers or booleans; add `ignore_row_if: {whole}`")
     if any(types[column] == "timestamp" for column in columns):
         arguments = {key: _aware(value) for key, value in arguments.items()}
     rule = Rule(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from pipelines.steps.validate import validate
+import toy_world
 
-from pipelines.records import IngestionRecord, ValidationRecord
+from pipelines.records import IngestionRecord, ScoringRecord, ValidationRecord
 from pipelines.runtime import Runtime
 from pipelines.steps.ingest import ingest
+from pipelines.steps.score import score
+from pipelines.steps.validate import validate
 
 DAY, BEFORE = "2011-01-05", "2011-01-04"
 ROWS_A_DAY = 24
@@ -22,10 +24,14 @@ def run_validate(runtime: Runtime) -> None:
     validate("bikes", DAY, runtime=runtime)
 
 
-def rows_of(runtime: Runtime, table: str, key: str) -> int:
-    if not runtime.lake.exists("bikes", table):
+def run_score(runtime: Runtime) -> None:
+    score(toy_world.DATASET, toy_world.LAST_LABELLED, runtime=runtime)
+
+
+def rows_of(runtime: Runtime, table: str, key: str, dataset: str = "bikes") -> int:
+    if not runtime.lake.exists(dataset, table):
         return 0
-    return runtime.lake.read("bikes", table, partitions=[key]).num_rows
+    return runtime.lake.read(dataset, table, partitions=[key]).num_rows
 
 
 def blows(kill, step, runtime):
@@ -61,3 +67,18 @@ def test_a_validation_killed_at_any_write_never_publishes_half(bikes, kill_at_wr
     assert record.n_published + record.n_quarantined == ROWS_A_DAY
     assert rows_of(bikes, "validated", DAY) == record.n_published
     assert len(bikes.ledger.history(ValidationRecord, "bikes")) == 1
+
+
+def test_a_scoring_killed_at_any_write_leaves_all_predictions_or_none(tmp_path, kill_at_write):
+    world = toy_world.open_world(tmp_path, "champions")
+    dataset, night = toy_world.DATASET, toy_world.LAST_LABELLED
+    n_rows = rows_of(world, "validated", night, dataset)
+    n_blows = 0
+    for _ in blows(kill_at_write, run_score, world):
+        n_blows += 1
+        assert rows_of(world, "predictions", night, dataset) in (0, n_rows)
+    assert n_blows >= 2
+    record = score(dataset, night, runtime=world)
+    predictions = world.lake.read(dataset, "predictions", partitions=[night])
+    assert record.n_rows == predictions.num_rows == len(set(predictions["row_id"].to_pylist())) == n_rows
+    assert len(world.ledger.history(ScoringRecord, dataset)) == 1

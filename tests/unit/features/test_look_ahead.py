@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 import pytest
+from histories import World
 
 from pipelines.errors import ConfigError
 from pipelines.features.look_ahead import check_look_ahead
@@ -13,61 +12,69 @@ from pipelines.features.query import compute_features
 from pipelines.records import partition_range
 
 SPAN = partition_range("2013-03-10", "2013-03-21")
-World = Any  # the NamedTuple of conftest.py, which can't be imported
-
-NEWEST_BIKES = "AS INTEGER) AS last_known"
-NEWEST_FLIGHTS = "AS INTEGER) AS last_known"
+# What makes a query count the labels of the night itself.
+SAME_DAY = ("AS INTEGER) AS last_known", "AS INTEGER) + 1 AS last_known")
+RATES = ["carrier_late_rate_7d", "origin_late_rate_7d", "dest_late_rate_7d", "route_delay_7d", "late_rate_1d"]
 
 
 def check(world: World, sql: str, **options: int) -> list[str]:
-    parts = {"config": world.config, "sql": sql}
-    features = compute_features(world.events, world.labels, partitions=SPAN, **parts)
-    return check_look_ahead(world.events, world.labels, features=features, **parts, **options)
+    features = compute_features(world.events, world.labels, config=world.config, sql=sql, partitions=SPAN)
+    return check_look_ahead(
+        world.events, world.labels, config=world.config, sql=sql, features=features, **options
+    )
 
 
-@pytest.mark.parametrize("dataset", ["flights", "bikes"])
-def test_the_shipped_queries_do_not_look_ahead(dataset: str, request: pytest.FixtureRequest) -> None:
-    world = request.getfixturevalue(dataset)
+def bikes_with(world: World, column: str, expression: str) -> str:
+    """Return the query of the bikes, with another expression for one feature."""
+    places = "SELECT row_id, instant, partition_date FROM events"
+    return (
+        f"SELECT * EXCLUDE (instant, partition_date) REPLACE ({expression} AS {column}) "
+        f"FROM ({world.sql}) JOIN ({places}) AS e USING (row_id)"
+    )
+
+
+def test_the_shipped_queries_do_not_look_ahead(world: World) -> None:
     assert check(world, world.sql) == []
 
 
+def test_labels_of_the_night_itself_are_found_in_flights(flights: World) -> None:
+    assert check(flights, flights.sql.replace(*SAME_DAY)) == RATES
+
+
+def test_labels_of_the_night_itself_are_found_in_bikes(bikes: World) -> None:
+    assert check(bikes, bikes.sql.replace(*SAME_DAY)) == ["same_hour_1d", "mean_7d"]
+
+
 @pytest.mark.parametrize(
-    ("dataset", "honest", "leaking", "columns"),
+    ("column", "expression"),
     [
+        pytest.param("temp", "count(*) OVER ()", id="events-of-later-days"),
+        pytest.param("season", "max(row_id) OVER ()", id="a-category-of-later-days"),
+        pytest.param("hum", "min(instant) OVER ()", id="what-is-older-than-the-history"),
         pytest.param(
-            "flights",
-            "AS INTEGER) AS last_known",
-            "AS INTEGER) + 1 AS last_known",
-            ["carrier_late_rate_7d", "origin_late_rate_7d", "dest_late_rate_7d", "route_delay_7d", "late_rate_1d"],
-            id="labels-of-the-day-itself",
+            "mean_7d",
+            "CASE WHEN max(partition_date) OVER () = partition_date THEN 1 END",
+            id="null-where-there-are-later-days",
         ),
         pytest.param(
-            "bikes",
-            "AS INTEGER) AS last_known",
-            "AS INTEGER) + 2 AS last_known",
-            ["same_hour_1d", "mean_7d"],
-            id="labels-of-the-day-after",
+            "windspeed",
+            "(SELECT max(cnt) FROM labels WHERE labels.partition_date <= e.partition_date + 2)",
+            id="labels-of-two-days-after",
         ),
-        pytest.param("bikes", "AS week_before", "+ 20 AS week_before", ["same_hour_7d"], id="labels-of-weeks-after"),
-        pytest.param("bikes", "events.temp,", "count(*) OVER () AS temp,", ["temp"], id="events-of-later-days"),
-        pytest.param(
-            "flights", "events.carrier,\n    events.origin", "max(events.carrier || events.row_id) OVER () AS carrier,\n    events.origin",
-            ["carrier"], id="a-category-from-later-days",
-        ),
-        pytest.param("bikes", "events.hum,", "min(events.instant) OVER () AS hum,", ["hum"], id="older-than-the-history"),
-        pytest.param("bikes", "avg(hourly.cnt) AS mean_7d", "NULL AS mean_7d", [], id="nothing-at-all-is-honest"),
     ],
-)  # fmt: skip
+)
 def test_a_column_that_uses_what_its_night_can_not_see_is_found(
-    dataset: str, honest: str, leaking: str, columns: list[str], request: pytest.FixtureRequest
+    bikes: World, column: str, expression: str
 ) -> None:
-    world = request.getfixturevalue(dataset)
-    assert honest in world.sql
-    assert check(world, world.sql.replace(honest, leaking)) == columns
+    assert check(bikes, bikes_with(bikes, column, expression)) == [column]
+
+
+def test_a_column_of_nulls_is_honest(bikes: World) -> None:
+    assert check(bikes, bikes_with(bikes, "mean_7d", "NULL")) == []
 
 
 def test_one_sampled_day_is_enough_to_find_a_leak_of_every_day(bikes: World) -> None:
-    leaking = bikes.sql.replace("events.temp,", "count(*) OVER () AS temp,")
+    leaking = bikes_with(bikes, "temp", "count(*) OVER ()")
     for seed in range(3):
         assert check(bikes, leaking, n_partitions=1, seed=seed) == ["temp"]
 
@@ -80,7 +87,6 @@ def test_features_of_other_events_are_all_suspect(bikes: World) -> None:
 
 
 def test_no_features_are_no_clean_bill(bikes: World) -> None:
-    parts = {"config": bikes.config, "sql": bikes.sql}
-    nothing = pa.table({"row_id": pa.array([], pa.string()), "partition_key": pa.array([], pa.string())})
+    nothing = pa.schema([("row_id", pa.string()), ("partition_key", pa.string())]).empty_table()
     with pytest.raises(ConfigError, match="no features to check"):
-        check_look_ahead(bikes.events, bikes.labels, features=nothing, **parts)
+        check_look_ahead(bikes.events, bikes.labels, config=bikes.config, sql=bikes.sql, features=nothing)

@@ -48,7 +48,9 @@ def test_orphans_of_a_lost_stack_are_counted(settings, fake_airflow, free_port):
     up(settings, api_port=free_port())
     StackPaths(settings.home).state.unlink()
 
-    assert "4 processes of an earlier stack remain: `holdfast down` ends them." in status(settings).render()
+    assert (
+        "4 processes of an earlier stack still run: `holdfast down` ends them." in status(settings).render()
+    )
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_challenger_that_failed_is_refused_by_value(world: Runtime, tmp_path: 
     decision = promote(DATASET, gated(world, WEAK), runtime=world, actor="ada")
     assert not decision.is_promoted
     assert decision.sequence is None
-    assert "beats_champion (auc gain over v1" in decision.reason
+    assert "beats_champion (auc gain over v2" in decision.reason
     assert world.registry.alias(DATASET, CHAMPION) == first
     assert status(world) == "refused"
 
@@ -115,10 +115,7 @@ def test_a_refusal_repairs_an_alias_moved_by_hand(
 
 def test_a_champion_that_moved_since_is_gated_against_anew(world: Runtime, tmp_path: Path) -> None:
     toy_world.crown(world, WEAK)
-    strong, stronger = (
-        gated(world, STRONG),
-        stronger(world, tmp_path),
-    )
+    strong, best = gated(world, STRONG), stronger(world, tmp_path)
     assert promote(DATASET, best, runtime=world, actor="ada").is_promoted
     decision = promote(DATASET, strong, runtime=world, actor="ada")
     evidence = world.ledger.latest(GateRecord, DATASET, subject=strong)
@@ -130,10 +127,7 @@ def test_a_champion_that_moved_since_is_gated_against_anew(world: Runtime, tmp_p
 def test_what_a_person_approved_against_another_champion_is_refused(tmp_path: Path) -> None:
     world = toy_world.open_world(tmp_path, "rivals", promotion={"approval": "human"})
     toy_world.crown(world, WEAK)
-    strong, stronger = (
-        gated(world, STRONG),
-        stronger(world, tmp_path),
-    )
+    strong, best = gated(world, STRONG), stronger(world, tmp_path)
     assert promote(DATASET, best, runtime=world, actor="ada").is_promoted
     decision = promote(DATASET, strong, runtime=world, actor="ada")
     assert not decision.is_promoted

@@ -139,6 +139,11 @@ def test_dates_become_moments_as_their_column_has_them(make_suite: MakeSuite) ->
             id="needs-sql",
         ),
         pytest.param(
+            "  - {type: expect_column_pair_values_to_be_equal, severity: info, column_A: reading, column_B: level}",
+            "add `ignore_row_if: either_value_is_missing`",
+            id="fails-on-nulls",
+        ),
+        pytest.param(
             ONE_BETWEEN + "\n    column: site",
             "expectation 1 (line 3): the key `column` is written twice",
             id="twice",
@@ -161,5 +166,5 @@ def test_a_mistake_is_told_with_its_place_and_the_nearest_valid_name(
 
 
 def test_a_suite_that_is_not_there_is_told(tmp_path: Path, config: DatasetConfig) -> None:
-    with pytest.raises(ConfigError, match="Can't read the expectation suite .*none_raw.yaml"):
+    with pytest.raises(ConfigError, match=r"Can't read the expectation suite .*none_raw\.yaml"):
         load_suite(tmp_path / "none_raw.yaml", config)
