@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -49,10 +50,9 @@ class Reader(HTMLParser):
         self.seen |= {tag} | {f"@{name}" for name, _ in attrs}
 
 
-PIECES = st.sampled_from(
-    ["<script>", "</script>", "<b>", "</b>", "<svg>", "</svg>", "<style>", "<!--", "-->", "<", ">", '"', "'", "=",
-     "onload", " ", "<img src=x onerror=y>", "<p title=", "&lt;script&gt;", "&#60;script>", "text", "/", "<a href="]
-)  # fmt: skip
+TAGS = ["<script>", "</script>", "<b>", "</b>", "<svg>", "</svg>", "<style>", "<img src=x onerror=y>"]
+BROKEN = ["<p title=", "<a href=", "<!--", "-->", "<", ">", '"', "'", "=", "/", " ", "onload"]
+PIECES = st.sampled_from([*TAGS, *BROKEN, "&lt;script&gt;", "&#60;script>", "text"])
 
 
 @given(st.lists(PIECES, max_size=12).map("".join))
@@ -64,12 +64,5 @@ def test_no_combination_of_pieces_brings_anything_alive(html: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_escaped_text_is_shown_as_it_is(text: str) -> None:
-    shown: list[str] = []
-    reader = HTMLParser()
-    reader.handle_data = shown.append  # type: ignore[method-assign]
-    from html import escape
-
-    reader.feed(inert(f"<p>{escape(text)}</p>"))
-    reader.close()
-    assert "".join(shown).replace("\r", "\n") == text.replace("\r\n", "\n").replace("\r", "\n") or text == ""
+def test_escaped_text_stays_as_it_is(text: str) -> None:
+    assert inert(f"<p>{escape(text)}</p>") == f"<p>{escape(text)}</p>"

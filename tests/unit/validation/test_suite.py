@@ -60,7 +60,10 @@ def test_rules_of_the_same_type_on_the_same_column_get_names_of_their_own(make_s
 
 
 def test_dates_become_moments_as_their_column_has_them(make_suite: MakeSuite) -> None:
-    entry = "  - {{type: expect_column_values_to_be_between, severity: info, column: {}, min_value: 2013-01-01}}\n"
+    entry = (
+        "  - {{type: expect_column_values_to_be_between, severity: info,"
+        " column: {}, min_value: 2013-01-01}}\n"
+    )
     at_a_moment, on_a_day = make_suite(entry.format("read_at") + entry.format("day")).rules
     assert at_a_moment.arguments["min_value"] == datetime(2013, 1, 1, tzinfo=UTC)
     assert on_a_day.arguments["min_value"] == datetime(2013, 1, 1)
@@ -139,7 +142,8 @@ def test_dates_become_moments_as_their_column_has_them(make_suite: MakeSuite) ->
             id="needs-sql",
         ),
         pytest.param(
-            "  - {type: expect_column_pair_values_to_be_equal, severity: info, column_A: reading, column_B: level}",
+            "  - {type: expect_column_pair_values_to_be_equal, severity: info,"
+            " column_A: reading, column_B: level}",
             "add `ignore_row_if: either_value_is_missing`",
             id="fails-on-nulls",
         ),
