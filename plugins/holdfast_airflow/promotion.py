@@ -152,5 +152,5 @@ def evidence_table(record: GateRecord) -> str:
         "| --- | --- | --- | --- |",
     ]
     cells = ([g.name, g.required, g.observed, "yes" if g.is_passed else "**no**"] for g in record.gates)
-    lines += ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
+    lines += ["| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in row) + " |" for row in cells]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def _events(asset: str) -> list[str | None]:
 
 
 @pytest.fixture(scope="module")
-def history(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Load two days in one run, then score the last of them; give what came of it."""
+def history(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Load two days in one run; give the run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOLDFAST_HOME", str(tmp_path_factory.mktemp("runs")))
         patch.setenv("HOLDFAST_DEVICE", "cpu")
@@ -53,6 +54,9 @@ def test_a_range_is_published_in_one_run_and_hands_on_its_last_day_only(history:
     assert _events("flights/validated") == ["2013-01-06"]
 
 
-def test_a_night_without_a_champion_is_skipped_and_no_training_is_asked_for(history: Any) -> None:
+def test_a_run_that_is_not_told_its_night_fails_at_once_and_hands_on_nothing(history: Any) -> None:
     run = _run("score_flights", {})
-    assert {ti.task_id: str(ti.state) for ti in run.get_task_instances()} == {}
+    tried = {ti.task_id: (str(ti.state), ti.try_number) for ti in run.get_task_instances()}
+    assert tried == {"score": ("failed", 1), "request_first_training": ("failed", 1)}
+    assert str(run.state) == "failed"
+    assert _events("flights/predictions") == _events("flights/retrain") == []

@@ -297,3 +297,33 @@ def test_the_gate_takes_the_challenger_that_the_event_names(ledger: Ledger, make
     events = {challenger: [SimpleNamespace(extra={"model_version": "7"})]}
     with pytest.raises(AirflowFailException, match="7"):
         gate.execute(make_context("promote_flights", night=NIGHT, triggering_asset_events=events))
+
+
+def test_the_evidence_is_one_row_a_gate_whatever_the_gates_say() -> None:
+    from holdfast_airflow.promotion import evidence_table
+    from pipelines.records import GateRecord, GateResult
+
+    record = GateRecord(
+        dataset="flights",
+        partition_key=NIGHT,
+        model_version="2",
+        bundle_digest="0" * 64,
+        champion_version="1",
+        champion_sequence=1,
+        metric="auc",
+        challenger_value=0.75,
+        champion_value=0.7,
+        gates=(
+            GateResult(name="beats_champion", is_passed=True, observed="0.05 | 0.01", required="> 0"),
+            GateResult(name="no_look_ahead", is_passed=False, observed="a\nb", required="none"),
+        ),
+        is_passed=False,
+    )
+    assert evidence_table(record).splitlines() == [
+        "**flights v2**: auc 0.7500 on the holdout; champion v1 0.7000.",
+        "",
+        "| gate | required | observed | passed |",
+        "| --- | --- | --- | --- |",
+        "| beats_champion | > 0 | 0.05 \\| 0.01 | yes |",
+        "| no_look_ahead | none | a b | **no** |",
+    ]

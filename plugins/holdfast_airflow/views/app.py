@@ -27,7 +27,7 @@ _PLAIN = _NOTHING + "style-src 'unsafe-inline'; img-src data:"
 # Pages that libraries draw may print values of the data raw, and need scripts to draw: they get an origin
 # of their own, without our cookies, and can load nothing and send nothing.
 _SANDBOXED = (
-    "sandbox allow-scripts; " + _NOTHING + "script-src 'unsafe-inline' 'unsafe-eval'; "
+    "sandbox allow-scripts; " + _NOTHING + "script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 )
 

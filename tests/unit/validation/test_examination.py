@@ -144,7 +144,7 @@ PARTITION = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(partitions=st.lists(PARTITION, min_size=1, max_size=3))
 def test_a_screened_partition_has_the_findings_that_it_has_alone(
     partitions: list[list[tuple[str, int, float, bool]]], make_suite: MakeSuite, meters: Meters
