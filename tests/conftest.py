@@ -5,17 +5,15 @@ The environment is set before any library is imported, since several read it at 
 
 from __future__ import annotations
 
-import itertools
 import os
 import pwd
-import random
 import shutil
 import socket
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ for _name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
     del os.environ[_name]
 
 import pytest  # noqa: E402
+from bike_files import as_csv, bike_rows  # noqa: E402
 
 from pipelines.config import PROJECT_ROOT, Params, load_params, load_settings  # noqa: E402
 from pipelines.runtime import Runtime  # noqa: E402
@@ -70,43 +69,12 @@ def runtime(make_runtime: RuntimeMaker) -> Runtime:
     return make_runtime()
 
 
-BIKES_HEADER = (
-    "instant,dteday,season,yr,mnth,hr,holiday,weekday,workingday,weathersit,temp,atemp,hum,windspeed,"
-    "casual,registered,cnt"
-)
-
-
-def bike_rows(first: date, n_days: int, *, seed: int = 1) -> list[str]:
-    """Return lines like those of the UCI Bike Sharing table: every hour of some days, made up."""
-    chance = random.Random(seed)
-    lines = []
-    for n, hour in itertools.product(range(n_days), range(24)):
-        day = first + timedelta(days=n)
-        weekday = day.isoweekday() % 7
-        is_working = 0 < weekday < 6
-        temp = 0.3 + 0.02 * hour * (24 - hour) / 24 + chance.uniform(-0.05, 0.05)
-        casual = int(40 * temp * (1.5 - is_working) + chance.uniform(0, 5))
-        registered = int(150 * temp * (1 + (hour in (8, 17, 18))) * (6 < hour < 22) + chance.uniform(0, 9))
-        cells = [
-            n * 24 + hour + 1,
-            day.isoformat(),
-            1 + day.month % 12 // 3,
-            day.year - 2011,
-            day.month,
-            hour,
-        ]
-        cells += [0, weekday, int(is_working), chance.choice((1, 1, 1, 2, 2, 3)), f"{temp:.2f}"]
-        cells += [f"{temp - 0.02:.4f}", f"{chance.uniform(0.3, 0.9):.2f}", f"{chance.uniform(0, 0.5):.4f}"]
-        lines.append(",".join(map(str, [*cells, casual, registered, casual + registered])))
-    return lines
-
-
 @pytest.fixture
 def bikes(make_runtime: RuntimeMaker, tmp_path: Path) -> Runtime:
     """Return a Runtime with the shipped `bikes`, on a made-up table of January 2011."""
     table = tmp_path / "home" / "sources" / "bikes" / "hour.csv"
     table.parent.mkdir(parents=True)
-    table.write_text("\n".join([BIKES_HEADER, *bike_rows(date(2011, 1, 1), 31)]) + "\n")
+    table.write_text(as_csv(bike_rows(date(2011, 1, 1), 31)))
     return make_runtime({"datasets": {"bikes": {"enabled": True}}})
 
 

@@ -100,7 +100,7 @@ class Rule:
     @property
     def title(self) -> str:
         """The rule as people name it: its type and columns."""
-        return f"{self.name}({self.column or ''})"
+        return f"{self.name}({self.column})" if self.columns else self.name
 
     @property
     def bounds(self) -> dict[str, Any]:

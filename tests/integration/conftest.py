@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+import yaml
+from bike_files import small_params, write_bike_files
 
 from pipelines.config import Settings, load_settings
 from pipelines.stack import down, up
@@ -40,7 +42,11 @@ def free_port() -> Callable[[], int]:
 def stack(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Stack]:
     """Give the stack of the project's own Dags, in a home of its own, on free ports."""
     home = tmp_path_factory.mktemp("stack") / "var"
-    settings = load_settings({"HOLDFAST_HOME": str(home), "HOLDFAST_DEVICE": "cpu"})
+    params = home / "params.yaml"
+    write_bike_files(home / "sources" / "bikes")
+    params.write_text(yaml.safe_dump(small_params()))
+    places = {"HOME": home, "PARAMS": params, "DEVICE": "cpu"}
+    settings = load_settings({f"HOLDFAST_{name}": str(value) for name, value in places.items()})
     state = up(settings, api_port=free_port(), mlflow_port=free_port())
     try:
         with connect(settings, state) as api:
