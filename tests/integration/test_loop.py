@@ -1,0 +1,203 @@
+"""The loop under a real Airflow with its scheduler: history, approval, nights good and bad, repeats, kills.
+
+The tests of this module are chapters of one story, told in order on one stack: a second dataset
+(`bikes`) whose promotions a person approves.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import bike_files as files
+import pytest
+
+from pipelines.config import load_params
+from pipelines.records import DriftRecord, ScoringRecord, TrainingRecord, ValidationRecord
+from pipelines.runtime import Runtime
+
+Run = dict[str, Any]
+DONE = {"success", "failed"}
+ROWS_A_DAY = 24
+# Airflow counts an answer that comes in the very moment of the question as a race, and asks again.
+THOUGHT_SECONDS = 4
+DOORS = ("ingest", "score", "monitor", "retrain", "train", "promote", "rollback")
+
+
+@pytest.fixture(scope="module")
+def runtime(stack) -> Runtime:
+    return Runtime(settings=stack.settings, params=load_params(stack.settings.params))
+
+
+def wait_for(look: Callable[[], Any], what: str, *, seconds: float = 240) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"in {seconds:.0f} s there was no {what}")
+
+
+def run_of(stack, dag_id: str, run_id: str, *, seconds: float = 240) -> Run:
+    """Wait for the end of a run."""
+
+    def ended() -> Run | None:
+        run = stack.api.dag_run(dag_id, run_id)
+        return run if run["state"] in DONE else None
+
+    return wait_for(ended, f"end of {dag_id} {run_id}", seconds=seconds)
+
+
+def chain_end(stack, night: str, since: int = 0) -> Run:
+    """Wait for the last run of a night's chain, beyond those that were there before."""
+
+    def ended() -> Run | None:
+        runs = [r for r in stack.api.dag_runs("retrain_bikes") if r["partition_key"] == night]
+        return runs[-1] if len(runs) > since and runs[-1]["state"] in DONE else None
+
+    return wait_for(ended, f"retrain_bikes of {night}")
+
+
+def question(stack, n: int) -> dict[str, Any]:
+    """Wait for the n-th promotion that asks a person, and give the person time to think."""
+
+    def asked() -> dict[str, Any] | None:
+        found = [h for h in stack.api.hitl_details("promote_bikes") if not h["response_received"]]
+        everything = stack.api.hitl_details("promote_bikes")
+        return found[-1] if found and len(everything) >= n else None
+
+    found = wait_for(asked, "promotion that waits for a person", seconds=300)
+    time.sleep(THOUGHT_SECONDS)
+    return found
+
+
+def task_states(stack, dag_id: str, run_id: str) -> dict[str, str]:
+    return {task["task_id"]: task["state"] for task in stack.api.task_instances(dag_id, run_id)}
+
+
+def test_every_dag_is_listed_without_an_import_error(stack):
+    listed = {dag["dag_id"]: dag for dag in stack.api.dags()}
+    assert set(listed) == {f"{door}_{dataset}" for door in DOORS for dataset in ("flights", "bikes")}
+    assert stack.api.import_errors() == []
+    assert not any(dag["is_paused"] for dag in listed.values())
+
+
+def test_history_leads_to_a_first_challenger_that_waits_for_a_person(stack, runtime):
+    first, last = files.HISTORY
+    stack.api.trigger("ingest_bikes", "history", conf={"first": first, "last": last})
+    assert run_of(stack, "ingest_bikes", "history")["state"] == "success"
+    detail = question(stack, 1)
+    assert runtime.ledger.champion("bikes") is None
+    assert runtime.ledger.latest(TrainingRecord, "bikes").model_version == "1"
+    run_id = detail["task_instance"]["dag_run_id"]
+    assert task_states(stack, "promote_bikes", run_id)["promote"] in ("None", None)
+    stack.api.answer("promote_bikes", run_id, detail["task_instance"]["task_id"], "Approve")
+    assert run_of(stack, "promote_bikes", run_id)["state"] == "success"
+    champion = runtime.ledger.champion("bikes")
+    assert champion.model_version == "1"
+    assert "admin" in champion.actor
+    # The new champion scores the night that it was made for.
+    chain_end(stack, last)
+    assert runtime.ledger.latest(ScoringRecord, "bikes", last).model_version == "1"
+    assert runtime.registry.alias("bikes", "champion") == "1"
+
+
+def test_a_night_run_three_times_and_twice_at_once_is_one_set_of_rows(stack, runtime):
+    night = files.GOOD_NIGHT
+    seen = set()
+    for n in range(3):
+        stack.api.trigger("ingest_bikes", f"repeat-{n}", partition_key=night)
+        chain_end(stack, night, since=n)
+        seen.add(digests(runtime, night))
+    for n in (3, 4):
+        stack.api.trigger("ingest_bikes", f"repeat-{n}", partition_key=night)
+    for n in (3, 4):
+        assert run_of(stack, "ingest_bikes", f"repeat-{n}")["state"] == "success"
+    wait_for(
+        lambda: (
+            not [r for r in stack.api.dag_runs(state=["queued", "running"]) if r["partition_key"] == night]
+        ),
+        "rest after two runs at once",
+    )
+    seen.add(digests(runtime, night))
+    assert len(seen) == 1
+    for table in ("raw", "validated", "predictions"):
+        keys = runtime.lake.read("bikes", table, partitions=[night])["row_id"].to_pylist()
+        assert len(keys) == len(set(keys)) == ROWS_A_DAY
+    assert len(runtime.ledger.history(ScoringRecord, "bikes", first=night, last=night)) == 1
+    assert [r.model_version for r in runtime.ledger.history(TrainingRecord, "bikes")] == ["1"]
+
+
+def digests(runtime: Runtime, night: str) -> tuple[str, ...]:
+    kinds = (ValidationRecord, ScoringRecord, DriftRecord)
+    return tuple(runtime.ledger.latest(kind, "bikes", night).digest for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    ("night", "state", "n_published", "n_quarantined", "words"),
+    [
+        pytest.param(files.TEXT_NIGHT, "success", 23, 1, "warm", id="text-for-a-number"),
+        pytest.param(
+            files.DUPLICATE_NIGHT, "failed", 0, 2, "quarantine", id="duplicate-key-beyond-the-limit"
+        ),
+        pytest.param(files.EMPTY_NIGHT, "failed", 0, 0, "", id="empty"),
+        pytest.param(files.NARROW_NIGHT, "failed", None, None, "temp", id="missing-column"),
+        pytest.param(files.NIGHT_AFTER, "success", 24, 0, "", id="the-night-after-goes-on"),
+    ],
+)
+def test_a_bad_night_has_a_clear_outcome(stack, runtime, night, state, n_published, n_quarantined, words):
+    run_id = f"bad-{night}"
+    stack.api.trigger("ingest_bikes", run_id, partition_key=night)
+    assert run_of(stack, "ingest_bikes", run_id)["state"] == state
+    tasks = stack.api.task_instances("ingest_bikes", run_id)
+    assert all((task["try_number"] or 1) == 1 for task in tasks), "bad data is not retried"
+    log = "\n".join(line for task in tasks for line in stack.api.task_log(task, n=60))
+    verdict = runtime.ledger.latest(ValidationRecord, "bikes", night)
+    if n_published is None:
+        assert verdict is None
+        assert words in log
+        return
+    assert (verdict.n_published, verdict.n_quarantined) == (n_published, n_quarantined)
+    assert (verdict.outcome == "refused") is (state == "failed")
+    assert bool(verdict.reasons) is (verdict.outcome != "passed")
+    if state == "failed":
+        assert verdict.reasons[0] in log
+    quarantined = runtime.lake.read("bikes", "quarantine", partitions=[night])
+    assert quarantined.num_rows == n_quarantined
+    assert words in f"{quarantined['reasons'].to_pylist()} {verdict.reasons}"
+
+
+def test_a_training_killed_by_kill_9_is_tried_again_and_a_person_may_refuse_it(stack, runtime):
+    night = files.NIGHT_AFTER
+    chain_end(stack, night)
+    form = {"night": night, "first": "2011-01-03", "reason": "a look at shorter history"}
+    stack.api.trigger("train_bikes", "by-hand", conf=form)
+
+    def running_pid() -> int | None:
+        tasks = stack.api.task_instances("train_bikes", "by-hand")
+        return next((t["pid"] for t in tasks if t["task_id"] == "train" and t["state"] == "running"), None)
+
+    pid = wait_for(running_pid, "running training")
+    os.kill(pid, signal.SIGKILL)
+    assert run_of(stack, "train_bikes", "by-hand", seconds=360)["state"] == "success"
+    (train,) = [t for t in stack.api.task_instances("train_bikes", "by-hand") if t["task_id"] == "train"]
+    assert train["try_number"] == 2
+    versions = runtime.ledger.history(TrainingRecord, "bikes")
+    assert [record.model_version for record in versions] == ["1", "2"]
+    assert versions[-1].trained.reason == "a look at shorter history"
+
+    detail = question(stack, 2)
+    run_id = detail["task_instance"]["dag_run_id"]
+    stack.api.answer("promote_bikes", run_id, detail["task_instance"]["task_id"], "Reject")
+    assert run_of(stack, "promote_bikes", run_id)["state"] == "success"
+    assert task_states(stack, "promote_bikes", run_id)["promote"] == "skipped"
+    assert runtime.ledger.champion("bikes").model_version == "1"
+
+
+def test_a_rollback_without_a_champion_before_says_so_and_changes_nothing(stack, runtime):
+    stack.api.trigger("rollback_bikes", "nowhere", conf={"reason": "a bad feeling"})
+    assert run_of(stack, "rollback_bikes", "nowhere")["state"] == "failed"
+    assert len(runtime.ledger.champion_history("bikes")) == 1
