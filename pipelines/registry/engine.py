@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Loaded here and not at the first call, so that a process which is forked from one that has imported
-# this module has nothing left to pay for.
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from mlflow import MlflowClient
@@ -21,6 +19,13 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
 from pipelines.errors import EngineError
+
+with warnings.catch_warnings():
+    # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls deprecated. It would load its stores at
+    # the first call; loaded here, they are paid for once by whoever imports this ahead of many forks.
+    warnings.simplefilter("ignore", SADeprecationWarning)
+    import mlflow.store.model_registry.sqlalchemy_store
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 # What MLflow lets through from its databases, servers (requests' errors are OSErrors) and stores.
 _FAILURES = (MlflowException, SQLAlchemyError, Boto3Error, BotoCoreError, ClientError, OSError)
@@ -52,9 +57,7 @@ def open_client(tracking_uri: str, home: Path) -> MlflowClient:
     # A new database is no news.
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    with engine_errors(f"open {tracking_uri}"), _alone(home / "mlflow-setup.lock"), warnings.catch_warnings():
-        # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls deprecated.
-        warnings.simplefilter("ignore", SADeprecationWarning)
+    with engine_errors(f"open {tracking_uri}"), _alone(home / "mlflow-setup.lock"):
         if tracking_uri.startswith("sqlite") and (database := make_url(tracking_uri).database):
             Path(database).parent.mkdir(parents=True, exist_ok=True)
         client = MlflowClient(tracking_uri, registry_uri=tracking_uri)

@@ -129,6 +129,7 @@ def night_table(nights: Sequence[Night], metric: str) -> list[str]:
 
 
 def _night_row(night: Night, metric: str) -> tuple[str, ...]:
+    # The first that was measured: a repeat of the night may be by a champion that learned from it.
     values = [record.metrics[metric] for record in night.performances if metric in record.metrics]
     return (
         night.partition_key,
@@ -136,7 +137,7 @@ def _night_row(night: Night, metric: str) -> tuple[str, ...]:
         NOTHING if night.validation is None else str(night.validation.n_quarantined),
         str(night.scorings[-1].n_rows) if night.scorings else NOTHING,
         ", ".join(f"v{record.model_version}" for record in night.scorings) or NOTHING,
-        f"{values[-1]:.3f}" if values else NOTHING,
+        f"{values[0]:.3f}" if values else NOTHING,
         drift_words(night.drift),
         action_words(night.retraining),
     )

@@ -218,9 +218,15 @@ def _findings(
 
 def _observed(result: Mapping[str, Any]) -> str:
     value = result.get("observed_value")
-    if value is None:
-        value = result.get("details", "")
-    return str(convert_to_json_serializable(value))[:_MAX_OBSERVED_CHARS]
+    if value is not None:
+        return str(convert_to_json_serializable(value))[:_MAX_OBSERVED_CHARS]
+    # Expectations about the set of values observe what is missing from it, and what is beside it.
+    parts = [
+        f"{what} {sorted(map(str, result[name]))}"
+        for what, name in (("missing", "partial_missing_list"), ("unexpected", "partial_unexpected_list"))
+        if result.get(name)
+    ]
+    return "; ".join(parts)[:_MAX_OBSERVED_CHARS]
 
 
 def _row_share(n_unexpected: int, n_rows: int) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
@@ -209,6 +212,60 @@ def test_a_database_that_can_not_be_opened_is_an_engine_error(world: Runtime, tm
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EngineError, match="Can't open sqlite"):
         Registry(f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}", str(tmp_path), tmp_path, world.ledger)
+
+
+@pytest.mark.parametrize(
+    ("table", "ask"),
+    [
+        pytest.param(
+            "registered_models", lambda registry, _: registry.alias(DATASET, CHALLENGER), id="alias"
+        ),
+        pytest.param("model_versions", lambda r, _: r.training_of(DATASET, "1"), id="version"),
+        pytest.param("registered_models", lambda r, t: r.register(t, python_model=t), id="register"),
+    ],
+)
+def test_a_database_that_fails_is_an_engine_error(
+    table: str, ask: Callable[[Registry, TrainedModel], object], world: Runtime, trained: TrainedModel
+) -> None:
+    registry = world.registry
+    behind_mlflow(world, f"ALTER TABLE {table} RENAME TO lost")
+    with pytest.raises(EngineError, match="MLflow failed"):
+        ask(registry, trained)
+
+
+def test_a_duplicate_that_can_not_be_deleted_is_an_engine_error(
+    world: Runtime, trained: TrainedModel, client: MlflowClient
+) -> None:
+    register(trained, runtime=world)
+    first = client.get_model_version(DATASET, "1")
+    client.create_model_version(DATASET, first.source, first.run_id, tags=dict(first.tags))
+    behind_mlflow(
+        world, "CREATE TRIGGER no BEFORE UPDATE ON model_versions BEGIN SELECT RAISE(ABORT, 'disk'); END"
+    )
+    with pytest.raises(EngineError, match="disk"):
+        register(trained, runtime=world)
+
+
+def behind_mlflow(world: Runtime, statement: str) -> None:
+    """Run one SQL statement on MLflow's database."""
+    path = world.settings.mlflow_uri.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(statement)
+        database.commit()
+
+
+def test_the_first_trainings_of_a_dataset_may_be_logged_at_once(world: Runtime, tmp_path: Path) -> None:
+    assert world.registry.find_training(DATASET, "0" * 64) is None
+    described = [toy_world.describe(world, tmp_path / str(n), training_key=str(n) * 64) for n in range(4)]
+
+    def log(number: int) -> TrainedModel:
+        return world.registry.log_training(
+            described[number], outputs=tmp_path / str(number), params={}, tags={}, files=[]
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        logged = list(pool.map(log, range(4)))
+    assert [world.registry.find_training(DATASET, model.training_key) for model in logged] == logged
 
 
 def test_a_new_database_is_set_up_by_one_of_many_at_once(tmp_path: Path) -> None:

@@ -152,9 +152,10 @@ def test_an_interrupted_demo_leaves_nothing_running(settings, fake_airflow, free
         f"""
         import sys
         from pipelines.config import load_params, load_settings
-        from pipelines.stack import control, demo, processes
+        from pipelines.stack import control, demo, processes, settling
         control._AIRFLOW = {control._AIRFLOW!r}
         processes._GRACE_SECONDS = 1.0
+        settling._POLL_SECONDS = 0.02
         demo.FIRST_MONTHS = {FIRST_MONTHS!r}
         demo.INTERLUDE = {INTERLUDE!r}
         settings = load_settings()

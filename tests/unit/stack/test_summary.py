@@ -174,6 +174,12 @@ def test_a_metric_that_was_not_defined_is_a_dash(world, night):
     assert lines[-1].split()[5] == "–"
 
 
+def test_a_repeat_by_a_champion_that_learned_from_the_night_does_not_change_its_metric(world, night):
+    first, again = world.performance(NIGHTS[1], "1", auc=0.6), world.performance(NIGHTS[1], "2", auc=0.9)
+
+    assert night_table([night(performances=(first, again))], "auc")[-1].split()[5] == "0.600"
+
+
 def test_an_alarm_that_waits_for_confirmation_is_told_apart(world):
     assert drift_words(world.drift(NIGHTS[0], "1", is_alarm=True)) == "alarm: data, concept"
 

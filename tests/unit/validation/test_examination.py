@@ -49,6 +49,25 @@ def test_findings_name_exactly_the_bad_rows_even_where_row_keys_repeat(
     assert (count.is_met, count.rows, count.observed) == (False, (), "5")
 
 
+def test_what_was_observed_is_told_in_words(make_suite: MakeSuite, meters: Meters) -> None:
+    suite = make_suite(
+        """
+  - {type: expect_column_distinct_values_to_equal_set, severity: info, column: site, value_set: [north, east]}
+  - {type: expect_column_distinct_values_to_equal_set, severity: info, column: site, value_set: [north, west]}
+  - {type: expect_column_most_common_value_to_be_in_set, severity: info, column: reading, value_set: [8]}
+  - {type: expect_column_proportion_of_non_null_values_to_be_between, severity: info, column: level,
+     max_value: 1}
+"""
+    )
+    rows = meters(4, site=["north", "west", "west", "north"], reading=[1, 2, 2, 1], level=[None, 1, 1, 1])
+    assert [found.observed for found in Examiner(suite).examine(rows, DAY).findings] == [
+        "missing ['east']; unexpected ['west']",
+        "",
+        "[1, 2]",
+        "0.75",
+    ]
+
+
 @pytest.mark.parametrize(
     ("level", "is_met"),
     [
