@@ -5,29 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from pipelines.errors import ConfigError, ConflictError
+from pipelines.errors import ConflictError
 from pipelines.ledger.ledger import Ledger
-from pipelines.records import ChampionMove, TrainingRecord
+from pipelines.records import ChampionMove
 from pipelines.registry.mlflow_registry import CHAMPION, Registry
-from pipelines.registry.versions import known_versions
 
 _LOG = logging.getLogger(__name__)
 _PROJECTION_ATTEMPTS = 10
-
-
-def training_record(dataset: str, model_version: str, *, ledger: Ledger) -> TrainingRecord:
-    """Return the record of a registered challenger.
-
-    Raises
-    ------
-    ConfigError
-        If the ledger knows no such version; names those that it knows.
-    """
-    record = ledger.latest(TrainingRecord, dataset, subject=model_version)
-    if record is None:
-        known = [record.model_version for record in ledger.history(TrainingRecord, dataset)]
-        raise ConfigError(f"{dataset} has no model version {model_version!r}. {known_versions(known)}")
-    return record
 
 
 def move_by(evidence_digest: str, moves: Sequence[ChampionMove]) -> ChampionMove | None:

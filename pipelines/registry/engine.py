@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +41,17 @@ def engine_errors(purpose: str) -> Iterator[None]:
     except _FAILURES as error:
         told = f"Can't {purpose}: MLflow failed: {type(error).__name__}: {error}"
         raise EngineError(_PASSWORD.sub(r"\1:***@", told)) from error
+
+
+def insert_or_find(write: Callable[[], None]) -> None:
+    """Run a write of MLflow that inserts what it does not find: of two at once, one collides.
+
+    The one that collided finds the other's row when it tries again.
+    """
+    try:
+        write()
+    except MlflowException:
+        write()
 
 
 def open_client(tracking_uri: str, home: Path) -> MlflowClient:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipelines.bundle.files import bundle_digest
-from pipelines.errors import ConfigError
 from pipelines.ledger.ledger import Ledger
-from pipelines.records import TrainedModel, TrainingRecord
+from pipelines.records import TrainedModel
 from pipelines.registry import runs, versions
+from pipelines.registry.challengers import training_record
 from pipelines.registry.engine import engine_errors, open_client, use_s3_endpoint
 from pipelines.registry.local_copies import file_digest, verified_copy
 from pipelines.registry.pyfunc import save_pyfunc
@@ -172,7 +172,7 @@ class Registry:
         IntegrityError
             If the registry's bytes are not those that were trained.
         """
-        trained = self._recorded(dataset, model_version)
+        trained = training_record(dataset, model_version, ledger=self._ledger).trained
         return verified_copy(
             self._models / dataset / model_version / runs.BUNDLE,
             digest=trained.bundle_digest,
@@ -182,7 +182,7 @@ class Registry:
 
     def reference(self, dataset: str, model_version: str) -> Path:
         """Return a local copy of a version's reference rows, a Parquet file; raises as :meth:`bundle`."""
-        trained = self._recorded(dataset, model_version)
+        trained = training_record(dataset, model_version, ledger=self._ledger).trained
         return verified_copy(
             self._models / dataset / model_version / runs.REFERENCE,
             digest=trained.reference_digest,
@@ -216,12 +216,3 @@ class Registry:
             model = Path(scratch) / runs.MODEL
             save_pyfunc(bundle, python_model, model)
             self._client.log_artifacts(trained.mlflow_run_id, str(model), runs.MODEL)
-
-    def _recorded(self, dataset: str, model_version: str) -> TrainedModel:
-        record = self._ledger.latest(TrainingRecord, dataset, subject=model_version)
-        if record is None:
-            known = [record.model_version for record in self._ledger.history(TrainingRecord, dataset)]
-            raise ConfigError(
-                f"{dataset} has no model version {model_version!r}. {versions.known_versions(known)}"
-            )
-        return record.trained

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from pipelines.errors import IntegrityError
 from pipelines.records import TrainedModel
-from pipelines.registry.engine import engine_errors
+from pipelines.registry.engine import engine_errors, insert_or_find
 
 BUNDLE = "bundle"
 REFERENCE = "reference.parquet"
@@ -57,7 +57,7 @@ def write_content(
         params=[Param(name, str(value)) for name, value in params.items()],
         tags=[RunTag(DIGEST_TAG, trained.bundle_digest)],
     )
-    client.log_inputs(run_id, [_dataset_input(trained)])
+    insert_or_find(lambda: client.log_inputs(run_id, [_dataset_input(trained)]))
     for path in sorted(outputs.iterdir()):
         client.log_artifact(run_id, str(path))
     for path in files:

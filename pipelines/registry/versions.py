@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from pipelines.errors import ConfigError
 from pipelines.records import TrainedModel
+from pipelines.registry.engine import insert_or_find
 from pipelines.registry.runs import DIGEST_TAG, KEY_TAG, MODEL
-
-_MAX_NAMED = 12
 
 
 def ensure_registered_model(client: MlflowClient, name: str) -> None:
@@ -83,16 +80,4 @@ def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
 
 def point_alias(client: MlflowClient, name: str, alias: str, model_version: str) -> None:
     """Point an alias at a version; the last writer wins."""
-    try:
-        client.set_registered_model_alias(name, alias, model_version)
-    except MlflowException:
-        # Two first writers collide, since MLflow inserts where it found none. Now there is one.
-        client.set_registered_model_alias(name, alias, model_version)
-
-
-def known_versions(versions: Sequence[str]) -> str:
-    """Return a sentence that names the versions there are: the newest, if there are many."""
-    if not versions:
-        return "There is none yet."
-    more = f" (and {len(versions) - _MAX_NAMED} older)" if len(versions) > _MAX_NAMED else ""
-    return f"Known: {', '.join(versions[-_MAX_NAMED:])}{more}."
+    insert_or_find(lambda: client.set_registered_model_alias(name, alias, model_version))

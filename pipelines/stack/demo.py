@@ -38,8 +38,8 @@ DATASET = "flights"
 # The first champion learns winter and spring as they were known at the last of these nights.
 FIRST_MONTHS = ("2013-01-01", "2013-03-31")
 # History that is loaded, and scored by nobody.
-INTERLUDE = ("2013-04-01", "2013-06-23")
-FIRST_NIGHT = "2013-06-24"
+INTERLUDE = ("2013-04-01", "2013-06-26")
+FIRST_NIGHT = "2013-06-27"
 _HISTORY_SECONDS = 900.0
 _NIGHT_SECONDS = 600.0
 _REST_SECONDS = 180.0
@@ -62,7 +62,7 @@ def run_demo(
     Parameters
     ----------
     nights : int
-        How many nights to run, from 24 June 2013 on.
+        How many nights to run, from 27 June 2013 on.
     keep_up : bool
         Whether to leave the stack up at the end; one that was up before is left up in any case.
     api_port, mlflow_port : int, optional

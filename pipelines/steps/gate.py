@@ -26,7 +26,7 @@ from pipelines.records import (
     shift_partition,
 )
 from pipelines.registry import gates
-from pipelines.registry.champion import training_record
+from pipelines.registry.challengers import training_record
 from pipelines.runtime import Runtime
 from pipelines.scoring.scorer import Scorer
 from pipelines.storage.digest import ROW_KEY

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from pipelines.errors import ConflictError, NotReadyError
 from pipelines.records import ChampionMove, GateRecord, PromotionDecision, TrainingRecord, now_utc
-from pipelines.registry.champion import move_by, project_champion, training_record
+from pipelines.registry.challengers import training_record
+from pipelines.registry.champion import move_by, project_champion
 from pipelines.runtime import Runtime
 from pipelines.steps.gate import gate
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipelines.errors import ConfigError, ConflictError, NotReadyError
 from pipelines.records import ChampionMove, digest_of, now_utc
+from pipelines.registry.challengers import known_versions
 from pipelines.registry.champion import project_champion, version_before
-from pipelines.registry.versions import known_versions
 from pipelines.runtime import Runtime
 
 

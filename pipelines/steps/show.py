@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pipelines.bundle.files import GOLDEN_FILE
 from pipelines.errors import IntegrityError, NotReadyError
 from pipelines.records import ChampionMove, GateRecord, TrainedModel, digest_of
-from pipelines.registry.champion import training_record
+from pipelines.registry.challengers import training_record
 from pipelines.registry.local_copies import file_digest
 from pipelines.registry.mlflow_registry import CHALLENGER, CHAMPION
 from pipelines.registry.passport import ModelPassport, render_passport

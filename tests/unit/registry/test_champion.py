@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.errors import ConfigError, ConflictError
+from pipelines.errors import ConflictError
 from pipelines.ledger.ledger import Ledger
 from pipelines.records import ChampionMove, now_utc
-from pipelines.registry.champion import move_by, project_champion, training_record, version_before
+from pipelines.registry.champion import move_by, project_champion, version_before
 from pipelines.registry.mlflow_registry import CHAMPION
 from pipelines.runtime import Runtime
 
@@ -79,11 +79,6 @@ def test_a_move_is_found_by_its_evidence() -> None:
     moves = moves_of([("promote", "1"), ("promote", "2")])
     assert move_by("evidence 2", moves) == moves[1]
     assert move_by("other", moves) is None
-
-
-def test_an_unknown_version_is_told_with_the_known_ones(world: Runtime) -> None:
-    with pytest.raises(ConfigError, match=r"toy has no model version '9'\. There is none yet\."):
-        training_record("toy", "9", ledger=world.ledger)
 
 
 class RestlessLedger(Ledger):
