@@ -31,6 +31,8 @@ Partition = Annotated[str, typer.Argument(help="The night's partition key, such 
 Last = Annotated[str | None, typer.Option("--last", help="Do every day up to this one, in one go.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 Actor = Annotated[str, typer.Option("--actor", help="Who decides; goes on record.")]
+ApiPort = Annotated[int | None, typer.Option(help="Airflow's port; 8080 by default.")]
+MlflowPort = Annotated[int | None, typer.Option(help="MLflow's port; 5000 by default.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes on record.")]
 
 
@@ -250,8 +252,8 @@ def stage(name: Annotated[str, typer.Argument(help="snapshot, features, train or
 
 @app.command()
 def up(
-    api_port: Annotated[int | None, typer.Option(help="Airflow's port; 8080 by default.")] = None,
-    mlflow_port: Annotated[int | None, typer.Option(help="MLflow's port; 5000 by default.")] = None,
+    api_port: ApiPort = None,
+    mlflow_port: MlflowPort = None,
 ) -> None:
     """Start the embedded stack: Airflow's four processes and MLflow's page, on loopback."""
     from pipelines.config import load_settings
@@ -304,14 +306,23 @@ def airflow(context: typer.Context) -> None:
 def demo(
     nights: Annotated[int, typer.Option(min=3, help="How many nights to run.")] = 10,
     keep_up: Annotated[bool, typer.Option(help="Leave the stack running at the end.")] = False,
+    api_port: ApiPort = None,
+    mlflow_port: MlflowPort = None,
 ) -> None:
     """From nothing to real nights on real flights, under a real Airflow."""
     from pipelines.stack.demo import run_demo
 
     runtime = _runtime()
-    raise typer.Exit(
-        run_demo(runtime.settings, runtime.params, nights=nights, keep_up=keep_up, say=typer.echo)
+    exit_status = run_demo(
+        runtime.settings,
+        runtime.params,
+        nights=nights,
+        keep_up=keep_up,
+        api_port=api_port,
+        mlflow_port=mlflow_port,
+        say=typer.echo,
     )
+    raise typer.Exit(exit_status)
 
 
 def _version(value: bool) -> None:

@@ -80,10 +80,14 @@ def run_demo(
     StackError
         If the stack fails, or a run of the demo does; nothing that the demo started is left running.
     ConfigError
-        If params.yaml does not enable the dataset.
+        If params.yaml does not enable the dataset, or has a person approve its promotions.
     """
     if DATASET not in params.enabled:
         raise ConfigError(f"The demo runs on `{DATASET}`: enable it in params.yaml.")
+    if params.dataset(DATASET).promotion.approval != "auto":
+        raise ConfigError(
+            "The demo promotes on the gates' word alone: set `promotion.approval: auto` in params.yaml."
+        )
     keys = partition_range(FIRST_NIGHT, shift_partition(FIRST_NIGHT, nights - 1))
     runtime = Runtime(settings=settings, params=params)
     leave_up = keep_up or status(settings).is_up

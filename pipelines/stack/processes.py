@@ -1,7 +1,7 @@
 """Start processes in groups of their own, tell ours from others, and leave none behind.
 
-A process is ours if it carries the stack's mark in its environment, or lies in the session of a
-leader that we started. A process number alone proves nothing: numbers are used again.
+A process is ours if it carries the stack's mark in its environment, leads a session that we started,
+or descends from one that does. A number alone proves nothing: numbers are used again.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def stop(stack_id: str, leaders: Iterable[StackProcess]) -> int:
     group or session it has put itself, is found by its mark and ended too, until a look finds none.
     """
     alive = [found for leader in leaders if (found := find(leader))]
-    ours = {process.pid: process for process in [*alive, *marked(stack_id)]}
+    found = [*alive, *marked(stack_id)]
+    ours = {process.pid: process for process in [*found, *_descendants(found)]}
     for leader in alive:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(leader.pid, signal.SIGTERM)
@@ -125,6 +126,15 @@ def stop(stack_id: str, leaders: Iterable[StackProcess]) -> int:
         _, left = psutil.wait_procs(left, timeout=_KILL_SECONDS)
     _reap()
     return len(ours)
+
+
+def _descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return the children of all, and theirs: a command may start another with an environment of its own."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += process.children(recursive=True)
+    return found
 
 
 def _is_in_a_group_of(process: psutil.Process, leaders: Sequence[psutil.Process]) -> bool:

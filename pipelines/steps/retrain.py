@@ -103,7 +103,10 @@ def request_first_training(dataset: str, partition_key: str, *, runtime: Runtime
 def _in_flight(ledger: Ledger, dataset: str) -> Retraining | None:
     """Return the retraining under way, after marking one failed that nobody works on any more."""
     in_flight = ledger.retraining_in_flight(dataset)
-    if in_flight is None or now_utc() - in_flight.updated_at <= _ABANDONED_AFTER:
+    # A registered challenger may wait for a person, for as long as `approval_timeout_hours` says.
+    if in_flight is None or in_flight.status == "registered":
+        return in_flight
+    if now_utc() - in_flight.updated_at <= _ABANDONED_AFTER:
         return in_flight
     ledger.update_retraining(
         dataset,
@@ -123,9 +126,11 @@ def _obstacle(ledger: Ledger, drift: DriftRecord, config: RetrainingConfig) -> s
     spent = [r for r in ledger.retrainings(drift.dataset) if r.status != "suppressed"]
     ages = {r.partition_key: _days_between(r.partition_key, drift.partition_key) for r in spent}
     newest = max(ages, default=None)
+    if newest is not None and ages[newest] < 0:
+        return f"a newer night, {newest}, has had its retraining: an older one would know less"
     if newest is not None and ages[newest] < config.cooldown_days:
         return f"cooldown: the last retraining was for {newest}, less than {config.cooldown_days} days before"
-    n_recent = sum(0 <= age < _BUDGET_DAYS for age in ages.values())
+    n_recent = sum(age < _BUDGET_DAYS for age in ages.values())
     if n_recent >= config.max_per_30_days:
         return f"budget: {n_recent} retrainings in {_BUDGET_DAYS} days, of {config.max_per_30_days} allowed"
     return None

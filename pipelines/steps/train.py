@@ -16,7 +16,7 @@ from pipelines.bundle.description import TrainingNotes
 from pipelines.bundle.files import bundle_digest, read_bundle
 from pipelines.config import DatasetConfig, TrainingRun
 from pipelines.features.query import read_query
-from pipelines.records import TrainedModel, digest_of, shift_partition
+from pipelines.records import OPEN_RETRAINING, TrainedModel, digest_of, shift_partition
 from pipelines.runtime import Runtime
 from pipelines.steps.stages import StageFolder
 from pipelines.training.checkout import Code, capture_code
@@ -93,7 +93,10 @@ def train(
         If git, DVC, a stage or MLflow fails; names the workspace, which is kept.
     """
     config = runtime.dataset(dataset)
-    runtime.ledger.update_retraining(dataset, partition_key, status="training")
+    asked = runtime.ledger.retraining(dataset, partition_key)
+    # A night that was decided stays decided: training it again by hand must not reopen its retraining.
+    if asked is not None and (asked.status in OPEN_RETRAINING or asked.status == "failed"):
+        runtime.ledger.update_retraining(dataset, partition_key, status="training")
     snapshot = plan_snapshot(
         dataset,
         shift_partition(partition_key, -config.label_delay_days),

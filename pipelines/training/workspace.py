@@ -28,7 +28,11 @@ from pipelines.training.checkout import Code
 _LOG = logging.getLogger(__name__)
 
 # A stage sees these and HOLDFAST_*, and nothing else that happens to be set where the training starts.
-_PASSED_ON = ("HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "NO_PROXY", "no_proxy")
+# The last one is the mark by which `holdfast down` knows whatever the embedded stack started.
+_PASSED_ON = (
+    *("HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "NO_PROXY", "no_proxy"),
+    "_HOLDFAST_STACK_ID",
+)
 _PASSED_ON_PREFIXES = ("LC_", "AWS_", "CUDA_", "NVIDIA_", "SSL_CERT_")
 _KEPT_SECONDS = 7 * 24 * 3600
 _TAIL_LINES = 25

@@ -9,13 +9,16 @@ import pytest
 from pipelines.config import load_params
 from pipelines.errors import ConfigError, StackError
 from pipelines.ledger.ledger import Ledger
+from pipelines.records import shift_partition
 from pipelines.stack import control, demo, processes, settling, status
 from pipelines.stack.demo import run_demo
 from pipelines.stack.state import StackPaths
 
+SHIPPED_MONTHS, SHIPPED_INTERLUDE, SHIPPED_NIGHT = demo.FIRST_MONTHS, demo.INTERLUDE, demo.FIRST_NIGHT
 # Each day costs the ledger two transactions: a few are enough here.
 FIRST_MONTHS = ("2013-03-29", "2013-03-31")
 INTERLUDE = ("2013-06-22", "2013-06-23")
+FIRST_NIGHT = "2013-06-24"
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +26,7 @@ def _hasty(monkeypatch):
     monkeypatch.setattr(settling, "_POLL_SECONDS", 0.02)
     monkeypatch.setattr(demo, "FIRST_MONTHS", FIRST_MONTHS)
     monkeypatch.setattr(demo, "INTERLUDE", INTERLUDE)
+    monkeypatch.setattr(demo, "FIRST_NIGHT", FIRST_NIGHT)
 
 
 @pytest.fixture
@@ -84,6 +88,11 @@ def test_a_failed_run_stops_the_demo_and_the_stack(run, settings):
         run(trouble={"fails": "ingest_flights"})
 
     assert not ours(settings)
+
+
+def test_the_history_runs_up_to_the_first_night_without_a_gap():
+    assert shift_partition(SHIPPED_MONTHS[1], 1) == SHIPPED_INTERLUDE[0]
+    assert shift_partition(SHIPPED_INTERLUDE[1], 1) == SHIPPED_NIGHT
 
 
 def test_the_stack_can_be_left_up(run, settings):
@@ -158,6 +167,7 @@ def test_an_interrupted_demo_leaves_nothing_running(settings, fake_airflow, free
         settling._POLL_SECONDS = 0.02
         demo.FIRST_MONTHS = {FIRST_MONTHS!r}
         demo.INTERLUDE = {INTERLUDE!r}
+        demo.FIRST_NIGHT = {FIRST_NIGHT!r}
         settings = load_settings()
         options = dict(nights=60, api_port={free_port()}, say=lambda line: print(line, flush=True))
         sys.exit(demo.run_demo(settings, load_params(settings.params), **options))
@@ -173,7 +183,7 @@ def test_an_interrupted_demo_leaves_nothing_running(settings, fake_airflow, free
     ) as running:
         assert running.stdout is not None
         for line in running.stdout:
-            if "Night 2013-06-24" in line:
+            if f"Night {FIRST_NIGHT}" in line:
                 running.send_signal(number)
         assert running.wait(20) == 130
 

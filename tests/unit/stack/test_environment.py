@@ -12,6 +12,7 @@ import pytest
 from pipelines.config import load_settings
 from pipelines.stack.environment import MARK, airflow_environment, read_password, write_files
 from pipelines.stack.state import StackPaths
+from pipelines.training.workspace import Workspace
 
 
 def test_an_outside_airflow_or_holdfast_does_not_leak_in(settings):
@@ -156,3 +157,9 @@ def test_the_plugins_that_local_settings_need_are_on_the_path(settings):
     first = airflow_environment(settings)["PYTHONPATH"].split(os.pathsep)[0]
 
     assert (Path(first) / "holdfast_airflow" / "preload.py").exists()
+
+
+def test_what_a_training_starts_carries_the_mark_on(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv(MARK, "the stack")
+
+    assert Workspace(tmp_path, settings).environ(n_threads=1)[MARK] == "the stack"

@@ -174,6 +174,22 @@ def test_stubborn_grandchildren_in_other_sessions_are_ended_too(start, stack_id,
     assert processes.find(leader) is None
 
 
+def test_children_that_shed_the_mark_are_ended_with_their_parents(start, stack_id):
+    leader = start(
+        """
+        import subprocess, time
+
+        print(subprocess.Popen(["sleep", "600"], env={}, start_new_session=True).pid, flush=True)
+        time.sleep(600)
+        """
+    )
+    wait_for(lambda: written(leader).endswith("\n"))
+
+    assert processes.stop(stack_id, [leader]) == 2
+
+    wait_for(lambda: not psutil.pid_exists(int(written(leader))))
+
+
 def test_stopping_leaves_the_processes_of_others_alone(start, stack_id):
     with subprocess.Popen(["sleep", "60"], env={MARK: "another"}) as bystander:
         reused = StackProcess(name="x", pid=bystander.pid, created_at=1.0, log=Path("x.log"))

@@ -300,3 +300,12 @@ def test_decider_overtaken_between_look_and_leap_waits(make_runtime):
 
 def test_first_request_overtaken_between_look_and_leap_is_none(young):
     assert request_first_training("flights", "2013-01-15", runtime=_overtaken(young)) is None
+
+
+def test_a_challenger_that_waits_for_a_person_is_not_given_up(champion):
+    champion.ledger.open_retraining("flights", "2013-06-20", status="requested", reason="r")
+    champion.ledger.update_retraining("flights", "2013-06-20", status="registered", model_version="2")
+    _age(champion, hours=60)
+    _drift(champion)
+    assert _decide(champion).verdict == "wait"
+    assert champion.ledger.retraining("flights", "2013-06-20").status == "registered"
