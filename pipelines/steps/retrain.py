@@ -123,7 +123,9 @@ def _obstacle(ledger: Ledger, drift: DriftRecord, config: RetrainingConfig) -> s
     if champion is None or champion.model_version != drift.model_version:
         present = "there is none" if champion is None else f"it is version {champion.model_version}"
         return f"the champion has been replaced since: the alarm is about {drift.model_version}, {present}"
-    spent = [r for r in ledger.retrainings(drift.dataset) if r.status != "suppressed"]
+    # One that was opened since we looked is under way: the database will refuse ours, and we wait.
+    unspent = OPEN_RETRAINING | {"suppressed"}
+    spent = [r for r in ledger.retrainings(drift.dataset) if r.status not in unspent]
     ages = {r.partition_key: _days_between(r.partition_key, drift.partition_key) for r in spent}
     newest = max(ages, default=None)
     if newest is not None and ages[newest] < 0:

@@ -14,8 +14,6 @@ from pipelines.stack import down, processes, run_airflow, status, up
 from pipelines.stack.readiness import expected_dags
 from pipelines.stack.state import StackPaths
 
-pytestmark = pytest.mark.airflow
-
 
 def ours(settings) -> list[psutil.Process]:
     return processes.marked(StackPaths(settings.home).stack_id)

@@ -111,7 +111,8 @@ class _Network(nn.Module):
     def inputs(self, encoded: Encoded, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
         """Return standardised numbers (0 where missing), whether each is missing, and codes."""
         is_missing = ~np.isfinite(encoded.numeric)
-        standard = (np.where(is_missing, self._mean, encoded.numeric) - self._mean) / self._std
+        with np.errstate(over="ignore"):  # a number that is too far out becomes infinite, and is clipped
+            standard = (np.where(is_missing, self._mean, encoded.numeric) - self._mean) / self._std
         clipped = np.clip(standard, -self._limit, self._limit)
         return (
             torch.from_numpy(clipped).to(dtype),

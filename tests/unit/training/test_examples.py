@@ -31,7 +31,7 @@ def test_a_split_is_whole_in_order_and_never_empty(n_days: int, holdout_days: in
     assert len(split.holdout) == holdout_days
     assert split.train
     assert split.valid
-    assert len(split.valid) <= max(1, 0.15 * (n_days - holdout_days))
+    assert abs(len(split.valid) - (n_days - holdout_days) / 8) <= 1
 
 
 def _features(key: str, row_ids: list[str], distance: list[float]) -> pa.Table:
