@@ -7,7 +7,6 @@ import time
 
 import httpx
 import psutil
-import pytest
 
 from pipelines.config import load_settings
 from pipelines.stack import down, processes, run_airflow, status, up

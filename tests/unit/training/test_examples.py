@@ -31,7 +31,8 @@ def test_a_split_is_whole_in_order_and_never_empty(n_days: int, holdout_days: in
     assert len(split.holdout) == holdout_days
     assert split.train
     assert split.valid
-    assert abs(len(split.valid) - (n_days - holdout_days) / 8) <= 1
+    n_before = n_days - holdout_days
+    assert 0.1 * n_before - 1 <= len(split.valid) <= 0.15 * n_before + 1
 
 
 def _features(key: str, row_ids: list[str], distance: list[float]) -> pa.Table:
