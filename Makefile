@@ -1,4 +1,5 @@
 # One vocabulary of tasks, the same by hand, in hooks and in CI. `make` alone lists them.
+# Options go through ARGS: make demo ARGS="--api-port 8090 --nights 5"
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -24,15 +25,15 @@ $(READY): pyproject.toml constraints.txt
 	@[ -n "$(PYTHON)" ] || { echo "Holdfast needs Python 3.11, 3.12 or 3.13, and none is on PATH: install one, or name it with make PYTHON=/path/to/python." >&2; exit 1; }
 	@echo "Installing into $(VENV) with $(PYTHON): about 2 to 5 minutes, once."
 	@$(PYTHON) -m venv $(VENV) || { echo "Can't make a virtual environment: install the venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev,production]'
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev,production]'
 	@touch $@
 
 demo: $(READY) ## from nothing to real nights on real flights, under a real Airflow
-	@$(BIN)/holdfast demo
+	@$(BIN)/holdfast demo $(ARGS)
 
 up: $(READY) ## start the embedded stack: Airflow and MLflow, on loopback
-	@$(BIN)/holdfast up
+	@$(BIN)/holdfast up $(ARGS)
 
 down: ## stop it
 	@if [ -x $(BIN)/holdfast ]; then $(BIN)/holdfast down; fi
@@ -42,7 +43,7 @@ status: $(READY) ## what runs, and where to look
 
 test: $(READY) services lint types arch ## every check: style, types, layers, and all tests with branch coverage
 	@rm -f .coverage .coverage.*
-	@OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest --numprocesses 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest --numprocesses 2 --dist loadfile
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
@@ -67,7 +68,7 @@ arch: $(READY) ## the layers of the house
 	@$(BIN)/lint-imports
 
 bench: $(READY) ## ratios against a peer, measured in one run
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(ARGS)
 
 clean: down ## stop the stack and remove all state (var/)
 	@rm -rf var workspace .coverage .coverage.*

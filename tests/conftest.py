@@ -46,14 +46,6 @@ def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, on one of several workers, what shares a costly fixture."""
-    for item in items:
-        needs_stack = "stack" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("stack" if needs_stack else str(item.path)))
-
-
 @pytest.fixture
 def make_runtime(tmp_path: Path) -> RuntimeMaker:
     """Return a maker of Runtimes on the shipped params, all state below ``tmp_path``.

@@ -9,22 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import pyarrow as pa
-
 from pipelines.config import ColumnType
 from pipelines.ingestion.sources import identifier, literal
 
 # How much of a cell's text is kept; enough to recognise it, however long it was.
 MAX_TEXT_CHARS = 200
-
-ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "float": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "date": pa.date32(),
-}
 
 
 def cast_expression(expression: str, kind: ColumnType) -> str:

@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 from pipelines.config import DatasetConfig
 from pipelines.errors import ConfigError
 from pipelines.ingestion.calendar import source_date
-from pipelines.ingestion.casting import ARROW_TYPES, cast_expression
+from pipelines.ingestion.casting import cast_expression
 from pipelines.ingestion.landing import KEY, MOMENT, PLACE, SHIFT, landing_query, needed_columns
 from pipelines.ingestion.sources import FILE_COLUMN, RELATION, Source, identifier, translated
 from pipelines.records import partition_date
+from pipelines.storage.columns import ARROW_TYPES
 
 
 @dataclass(frozen=True)

@@ -23,19 +23,12 @@ import pyarrow as pa
 
 from pipelines.config import ColumnType
 from pipelines.records import ExpectationOutcome
+from pipelines.storage.columns import ARROW_TYPES
 from pipelines.validation.examination import Finding
 from pipelines.validation.quarantine import Breach, miscast_breaches, quarantine_table
 from pipelines.validation.rules import Severity
 
 MISCAST_COLUMN = "miscast"
-_ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "float": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "date": pa.date32(),
-}
 _MAX_BOUNDS_CHARS = 120
 _UNMET_IS: Mapping[Severity, Literal["refused", "warned", "passed"]] = {
     "critical": "refused",
@@ -149,8 +142,8 @@ def refuse_unseen(rows: pa.Table, types: Mapping[str, ColumnType]) -> Verdict | 
 
 
 def _misshape(rows: pa.Table, types: Mapping[str, ColumnType]) -> str | None:
-    declared = {"row_id": pa.string(), "event_time": _ARROW_TYPES["timestamp"], MISCAST_COLUMN: pa.string()}
-    declared |= {name: _ARROW_TYPES[kind] for name, kind in types.items()}
+    declared = {"row_id": pa.string(), "event_time": ARROW_TYPES["timestamp"], MISCAST_COLUMN: pa.string()}
+    declared |= {name: ARROW_TYPES[kind] for name, kind in types.items()}
     if missing := [name for name in declared if name not in rows.column_names]:
         return f"the raw table has no column {', '.join(map(repr, missing))}"
     wrong = [
