@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from pipelines.config import RetrainingConfig
+from pipelines.config import DatasetConfig, RetrainingConfig
 from pipelines.errors import ConflictError, NotReadyError
 from pipelines.ledger.ledger import Ledger
 from pipelines.records import (
@@ -42,7 +42,7 @@ def decide_retraining(dataset: str, partition_key: str, *, runtime: Runtime) -> 
     NotReadyError
         If the night has not been monitored.
     """
-    ledger = runtime.ledger
+    ledger, config = runtime.ledger, runtime.dataset(dataset)
     drift = ledger.latest(DriftRecord, dataset, partition_key)
     if drift is None:
         raise NotReadyError(
@@ -55,10 +55,10 @@ def decide_retraining(dataset: str, partition_key: str, *, runtime: Runtime) -> 
     decided = ledger.retraining(dataset, partition_key)
     if decided is not None:
         return _verdict_of(decided)
-    in_flight = _in_flight(ledger, dataset)
+    in_flight = _in_flight(ledger, dataset, config)
     if in_flight is not None:
         return _wait(dataset, partition_key, in_flight)
-    obstacle = _obstacle(ledger, drift, runtime.dataset(dataset).retraining)
+    obstacle = _obstacle(ledger, drift, config.retraining)
     try:
         opened = ledger.open_retraining(
             dataset,
@@ -92,7 +92,7 @@ def request_first_training(dataset: str, partition_key: str, *, runtime: Runtime
     if requested is not None:
         return requested if requested.status in OPEN_RETRAINING else None
     n_days = sum(key <= newest_labelled for key in runtime.lake.partition_keys(dataset, "validated"))
-    if n_days < config.training.min_days or _in_flight(ledger, dataset) is not None:
+    if n_days < config.training.min_days or _in_flight(ledger, dataset, config) is not None:
         return None
     try:
         return ledger.open_retraining(dataset, partition_key, status="requested", reason="first champion")
@@ -100,19 +100,23 @@ def request_first_training(dataset: str, partition_key: str, *, runtime: Runtime
         return None
 
 
-def _in_flight(ledger: Ledger, dataset: str) -> Retraining | None:
+def _in_flight(ledger: Ledger, dataset: str, config: DatasetConfig) -> Retraining | None:
     """Return the retraining under way, after marking one failed that nobody works on any more."""
     in_flight = ledger.retraining_in_flight(dataset)
-    # A registered challenger may wait for a person, for as long as `approval_timeout_hours` says.
-    if in_flight is None or in_flight.status == "registered":
+    if in_flight is None:
+        return None
+    patience = _ABANDONED_AFTER
+    if in_flight.status == "registered":
+        # A challenger may wait for a person meanwhile.
+        patience += timedelta(hours=config.promotion.approval_timeout_hours)
+    if now_utc() - in_flight.updated_at <= patience:
         return in_flight
-    if now_utc() - in_flight.updated_at <= _ABANDONED_AFTER:
-        return in_flight
+    silence = f"not heard of for {patience.total_seconds() / 3600:.0f} hours"
     ledger.update_retraining(
         dataset,
         in_flight.partition_key,
         status="failed",
-        reason=f"{in_flight.reason}; abandoned as {in_flight.status}: not heard of for a day",
+        reason=f"{in_flight.reason}; abandoned as {in_flight.status}: {silence}",
     )
     return None
 

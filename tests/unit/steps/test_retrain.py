@@ -309,3 +309,12 @@ def test_a_challenger_that_waits_for_a_person_is_not_given_up(champion):
     _drift(champion)
     assert _decide(champion).verdict == "wait"
     assert champion.ledger.retraining("flights", "2013-06-20").status == "registered"
+
+
+def test_a_challenger_that_nobody_decided_on_in_time_is_given_up(champion):
+    champion.ledger.open_retraining("flights", "2013-06-01", status="requested", reason="r")
+    champion.ledger.update_retraining("flights", "2013-06-01", status="registered", model_version="2")
+    _age(champion, hours=97)
+    _drift(champion)
+    assert _decide(champion).verdict == "go"
+    assert champion.ledger.retraining("flights", "2013-06-01").status == "failed"
