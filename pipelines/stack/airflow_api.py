@@ -169,7 +169,7 @@ class AirflowApi:
 
     def health(self) -> dict[str, str]:
         """Return the state of each of Airflow's parts, such as ``{"scheduler": "healthy"}``."""
-        answer = self._client.get("/api/v2/monitor/health", timeout=5.0)
+        answer = self._client.get("/api/v2/monitor/health", timeout=20.0)
         answer.raise_for_status()
         return {part: str((state or {}).get("status")) for part, state in answer.json().items()}
 
