@@ -108,7 +108,7 @@ def _open(path: Path, config: SourceConfig, scratch: Path) -> SourceFile:
             columns: Sequence[str] = pq.read_schema(path).names
             return SourceFile(path, str(path), _checked(columns, path))
         readable = _unzipped(path, scratch) if path.suffix == ".zip" else path
-        return SourceFile(readable, str(path), _checked(_header(readable, path, config.delimiter), path))
+        return SourceFile(readable, str(path), _checked(_header(readable, path, config.csv.delimiter), path))
     except (OSError, zipfile.BadZipFile, pa.ArrowInvalid) as error:
         raise SourceError(f"Can't read {path}: {error}") from error
 

@@ -184,7 +184,7 @@ def _scan(
         f"columns = {{{declared}}}",
         "auto_detect = false",
         "header = true",
-        f"delim = {literal(config.delimiter)}",
+        f"delim = {literal(config.csv.delimiter)}",
         "quote = '\"'",
         "escape = '\"'",
         "nullstr = [" + ", ".join(literal(token) for token in config.missing or ("",)) + "]",

@@ -39,7 +39,7 @@ def test_only_declared_columns_are_read(read: Read) -> None:
 
 def test_another_delimiter_and_other_missing_tokens(read: Read) -> None:
     text = trips.table(trips.line(1, f"{DAY} 10:00", distance="-", city="NA")).replace(",", ";")
-    config = config_of(source={"delimiter": ";", "missing": ["-"]})
+    config = config_of(source={"csv": {"delimiter": ";"}, "missing": ["-"]})
     found = read(text, DAY, config=config)
     assert column(found, "distance") == [None]
     assert column(found, "city") == ["NA"]

@@ -1,0 +1,60 @@
+"""Put the commands together, and turn a Holdfast error into one sentence and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli import nights, stack
+from pipelines.cli.show import show
+from pipelines.errors import ConfigError, HoldfastError
+
+app = typer.Typer(
+    name="holdfast",
+    help="Keep machine-learning models from drifting.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+nights.add_commands(app)
+app.add_typer(show, name="show")
+stack.add_commands(app)
+
+# No library phones home, whoever starts us.
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def main() -> None:
+    """Run the command; a Holdfast error becomes one sentence and an exit status."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        app()
+    except HoldfastError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"holdfast {version('holdfast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = None,
+) -> Any:
+    """Keep machine-learning models from drifting."""

@@ -1,0 +1,188 @@
+"""What Holdfast does with each dataset: the whole of ``params.yaml``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.config.base import RESERVED_COLUMNS, Closed, ColumnType, Fraction, Name, Task
+from pipelines.config.explanations import nearest
+from pipelines.config.sources import SourceConfig
+from pipelines.errors import ConfigError
+
+MAX_CLASSES = 100
+
+
+class FeaturesConfig(Closed):
+    """The model's inputs: a point-in-time query, and which of its columns are what."""
+
+    sql: str
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...] = ()
+    history_days: int = Field(default=0, ge=0, le=366)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All features, numeric ones first, in the order in which the model takes them."""
+        return self.numeric + self.categorical
+
+
+class QualityConfig(Closed):
+    """What validation tolerates beyond the suite itself."""
+
+    max_quarantined_fraction: Fraction = 0.05
+
+
+class TrainingConfig(Closed):
+    """How challengers are made.
+
+    ``split: time`` holds the newest ``holdout_days`` back. ``split: rows``, for tables without a time
+    or with few days, holds back the ``holdout_fraction`` of all keys that their digests choose: a key
+    is on the same side in every partition.
+    """
+
+    candidates: tuple[Literal["hist_gradient_boosting", "embedding_network"], ...] = (
+        "hist_gradient_boosting",
+        "embedding_network",
+    )
+    split: Literal["time", "rows"] = "time"
+    holdout_days: int = Field(default=14, ge=1)
+    holdout_fraction: Annotated[float, Field(gt=0.0, lt=0.9)] = 0.2
+    min_days: int = Field(default=28, ge=1)
+    max_epochs: int = Field(default=6, ge=1)
+    max_iterations: int = Field(default=200, ge=1)
+    n_threads: int = Field(default=1, ge=1)
+    seed: int = 20130101
+
+
+class PromotionConfig(Closed):
+    """What a challenger must show, and whether a person has the last word."""
+
+    approval: Literal["auto", "human"] = "auto"
+    min_gain: float = 0.0
+    confidence: Fraction = 0.9
+    min_baseline_gain: float = 0.02
+    approval_timeout_hours: float = Field(default=72.0, gt=0)
+
+
+class MonitoringConfig(Closed):
+    """When a difference is called drift."""
+
+    window_days: int = Field(default=7, ge=1)
+    persistence_nights: int = Field(default=2, ge=1)
+    persistence_window: int = Field(default=3, ge=1)
+    threshold_margin: float = Field(default=1.1, ge=1.0)
+    min_alarm_fraction: Fraction = 0.2
+    reference_rows: int = Field(default=20_000, ge=100)
+
+
+class RetrainingConfig(Closed):
+    """How often drift may cost a training."""
+
+    cooldown_days: int = Field(default=7, ge=0)
+    max_per_30_days: int = Field(default=4, ge=1)
+
+
+class DatasetConfig(Closed):
+    """All that Holdfast needs to know of one dataset.
+
+    Parameters
+    ----------
+    key : tuple of str
+        The columns that tell rows apart. Empty: a row is known by its cells.
+    event_time : str or None
+        A column or a DuckDB expression; its date is the row's partition. None: the table has no time,
+        and a night's partition is all that the source holds for that night.
+    classes : tuple of str
+        The target's values as text: ``(negative, positive)`` of a binary task, all of a multiclass one.
+        A binary target of 0 and 1 needs none.
+    """
+
+    enabled: bool = True
+    description: str
+    owner: str = "ml-platform"
+    schedule: str = "0 2 * * *"
+    task: Task
+    source: SourceConfig
+    key: tuple[str, ...] = ()
+    event_time: str | None = None
+    columns: dict[str, ColumnType] = Field(min_length=1)
+    target: str
+    classes: tuple[str, ...] = ()
+    labels: dict[str, ColumnType] = Field(min_length=1)
+    label_delay_days: int = Field(default=1, ge=1)
+    leaks: tuple[str, ...] = ()
+    features: FeaturesConfig
+    quality: QualityConfig = QualityConfig()
+    training: TrainingConfig = TrainingConfig()
+    promotion: PromotionConfig = PromotionConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
+    retraining: RetrainingConfig = RetrainingConfig()
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> DatasetConfig:
+        if self.target not in self.labels:
+            raise ValueError(f"target `{self.target}` is not among `labels` ({', '.join(self.labels)})")
+        self._require_classes()
+        if taken := sorted(RESERVED_COLUMNS & {*self.columns, *self.labels, *self.features.columns}):
+            raise ValueError(
+                f"{', '.join(taken)}: Holdfast adds a column of that name itself; give yours another "
+                "(`source.sql` can rename it)"
+            )
+        if unknown := sorted(set(self.key) - set(self.columns)):
+            raise ValueError(f"{', '.join(unknown)}: a key must be one of `columns`")
+        if both := sorted(set(self.columns) & (set(self.labels) | set(self.leaks))):
+            raise ValueError(f"{', '.join(both)}: a label or leak can't be an input column too")
+        if leaking := sorted(set(self.features.columns) & (set(self.labels) | set(self.leaks))):
+            raise ValueError(f"{', '.join(leaking)}: a label or leak can't be a feature")
+        if not self.features.columns:
+            raise ValueError("`features` names no numeric and no categorical column")
+        return self
+
+    def _require_classes(self) -> None:
+        n_classes = len(set(self.classes))
+        if n_classes != len(self.classes):
+            raise ValueError("`classes` names a class twice")
+        if self.task == "regression" and self.classes:
+            raise ValueError("a regression has no `classes`")
+        if self.task == "binary" and n_classes not in (0, 2):
+            raise ValueError("a binary task has two `classes`: the negative and the positive one")
+        if self.task == "multiclass" and not 3 <= n_classes <= MAX_CLASSES:
+            raise ValueError(f"a multiclass task names its `classes`, from 3 to {MAX_CLASSES}")
+
+
+class TrainingRun(Closed):
+    """One training: which data, for whom. The trainer fills it in, in the run's own workspace."""
+
+    dataset: str = ""
+    first_partition: str = ""
+    last_partition: str = ""
+    holdout_days: int = 0
+    snapshot_digest: str = ""
+    seed: int = 0
+
+
+class Params(Closed):
+    """The whole of ``params.yaml``."""
+
+    datasets: dict[Name, DatasetConfig] = Field(min_length=1)
+    run: TrainingRun = TrainingRun()
+
+    def dataset(self, name: str) -> DatasetConfig:
+        """Return the configuration of dataset ``name``.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, or it is switched off; names the nearest one.
+        """
+        found = self.datasets.get(name)
+        if found is None:
+            raise ConfigError(f"params.yaml declares no dataset {name!r}.{nearest(name, self.datasets)}")
+        return found
+
+    @property
+    def enabled(self) -> dict[str, DatasetConfig]:
+        """The datasets that have Dags."""
+        return {name: dataset for name, dataset in self.datasets.items() if dataset.enabled}
