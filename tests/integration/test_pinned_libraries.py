@@ -44,6 +44,25 @@ def great_expectations(_: Path) -> None:
 
 
 @case
+def charset_normalizer(_: Path) -> None:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes("Température à Québec, déjà élevée; près de la forêt".encode("latin-1")).best()
+    assert best is not None
+    assert "Québec" in str(best)
+
+
+@case
+def pandera(_: Path) -> None:
+    import pandas as pd
+    import pandera.pandas as pa
+
+    schema = pa.DataFrameSchema({"x": pa.Column(float, pa.Check.ge(0))})
+    with pytest.raises(pa.errors.SchemaErrors):
+        schema.validate(pd.DataFrame({"x": [1.0, -1.0]}), lazy=True)
+
+
+@case
 def mlflow(folder: Path) -> None:
     import mlflow
 
