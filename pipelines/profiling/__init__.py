@@ -1,0 +1,1 @@
+"""Profiling: what a column holds, in numbers."""
