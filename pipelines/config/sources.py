@@ -23,10 +23,12 @@ class CsvConfig(Closed):
 
     ``encoding`` is a codec's name (``utf-8`` takes a byte order mark too). ``skip_lines`` lines stand
     before the header (or the first row). ``header: false`` means that the first line is a row; then
-    ``names`` names the columns, else they are ``column0``, ``column1`` and so on.
+    ``names`` names the columns, else they are ``column0``, ``column1`` and so on. ``delimiter:
+    whitespace`` is any run of spaces and tabs. With ``trim``, spaces around a cell are not part of it.
+    ``row_names`` means that each row has one cell more than the header, in front of the others.
     """
 
-    delimiter: OneCharacter = ","
+    delimiter: OneCharacter | Literal["whitespace"] = ","
     quote: OneCharacter | None = '"'
     escape: OneCharacter | None = None
     encoding: str = "utf-8"
@@ -35,6 +37,8 @@ class CsvConfig(Closed):
     skip_lines: int = Field(default=0, ge=0)
     header: bool = True
     names: tuple[str, ...] = ()
+    trim: bool = False
+    row_names: bool = False
 
     @field_validator("encoding")
     @classmethod
@@ -50,6 +54,8 @@ class CsvConfig(Closed):
     def _marks_differ(self) -> CsvConfig:
         if self.header and self.names:
             raise ValueError("`names` belongs to files without a header: set `header: false` too")
+        if self.row_names and not self.header:
+            raise ValueError("`row_names` belongs to files with a header: name all columns in `names`")
         if self.decimal in (self.delimiter, self.thousands):
             raise ValueError("`decimal` must differ from `delimiter` and `thousands`")
         return self
