@@ -1,6 +1,15 @@
 #!/usr/bin/env bash
-# Make sure that a PostgreSQL server's programs are there for the tests to start on a free port.
+# Make sure that the programs of the servers that the tests start on free ports are there: PostgreSQL,
+# and an S3-compatible store (OpenStack Swift, in a virtual environment of its own: .venv/swift).
 set -euo pipefail
+
+python="$(cd "$(dirname "$0")/.." && pwd)/.venv/bin/python"
+swift="$(dirname "$(dirname "$python")")/swift"
+if [ -x "$python" ] && ! [ -x "$swift/bin/swift-proxy-server" ]; then
+    echo "Installing OpenStack Swift for the tests into .venv/swift (about 10 seconds, once)."
+    "$python" -m venv "$swift"
+    "$swift/bin/python" -m pip install --quiet --quiet --disable-pip-version-check swift==2.38.3
+fi
 
 found() { command -v initdb >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.config import Task
+from pipelines.config.datasets import MAX_CLASSES
 from pipelines.features.encoding import Encoding
 
 # A leaf is one bit of a positive int32 in the scorer, so a tree has no more of them.
@@ -21,7 +22,11 @@ class _Closed(BaseModel):
 
 
 class TreesArchitecture(_Closed):
-    """A sum of binary decision trees over a baseline, in log-odds for task ``binary``."""
+    """A sum of binary decision trees over a baseline, in log-odds for task ``binary``.
+
+    For ``multiclass`` tree ``i`` adds to class ``i % K`` alone, and the softmax of the K sums is what is
+    predicted.
+    """
 
     family: Literal["trees"] = "trees"
     n_trees: _Count
@@ -35,7 +40,8 @@ class NetworkArchitecture(_Closed):
     """A multilayer perceptron over standardised numbers, missing indicators and embeddings.
 
     Its one output is in log-odds for task ``binary``; for ``regression`` it is the standardised
-    target, to be scaled by ``target_std`` and moved by ``target_mean``.
+    target, to be scaled by ``target_std`` and moved by ``target_mean``. For ``multiclass`` it has one a
+    class, of which the softmax is taken.
     """
 
     family: Literal["network"] = "network"
@@ -63,13 +69,19 @@ class TrainingNotes(_Closed):
 
 
 class BundleDescription(_Closed):
-    """The whole of ``model.json``."""
+    """The whole of ``model.json``.
+
+    ``classes`` are the target's values in the order of the outputs: all of a multiclass task, the
+    negative and the positive one of a binary task that has names for them, else none.
+    """
 
     format: Literal["holdfast-bundle"] = "holdfast-bundle"
     format_version: Literal[1] = 1
     candidate: str
     task: Task
     target: str
+    # Left out where there are none, so that such models keep their bytes.
+    classes: tuple[str, ...] = Field(default=(), exclude_if=lambda classes: not classes)
     encoding: Encoding
     architecture: Architecture
     training: TrainingNotes
@@ -78,6 +90,23 @@ class BundleDescription(_Closed):
     def family(self) -> str:
         """The model family, which chooses the scorer's code path: ``trees`` or ``network``."""
         return self.architecture.family
+
+    @property
+    def n_outputs(self) -> int:
+        """How many numbers the model gives a row: one a class of a multiclass task, else one."""
+        return len(self.classes) if self.task == "multiclass" else 1
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> BundleDescription:
+        n_classes = len(self.classes)
+        allowed = {"binary": (0, 2), "regression": (0,), "multiclass": range(3, MAX_CLASSES + 1)}
+        if n_classes not in allowed[self.task] or len(set(self.classes)) != n_classes:
+            raise ValueError(f"{n_classes} classes (or the same one twice) do not fit task {self.task}")
+        if isinstance(self.architecture, TreesArchitecture) and self.architecture.n_trees % self.n_outputs:
+            raise ValueError(
+                f"{self.architecture.n_trees} trees are not as many for each of {n_classes} classes"
+            )
+        return self
 
     @model_validator(mode="after")
     def _parts_agree(self) -> BundleDescription:

@@ -32,6 +32,7 @@ DESCRIPTION_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 GOLDEN_FILE = "golden.parquet"
 PREDICTION = "prediction"
+PROBABILITY = "probability_"
 MAX_GOLDEN_ROWS = 200
 
 _MIB = 2**20
@@ -51,7 +52,8 @@ class Bundle:
     tensors : mapping of str to ndarray
         The weights; names, types and shapes are those that the description implies.
     golden : pyarrow.Table, shape (n, k + 1)
-        At most 200 rows of the encoding's feature columns, and ``prediction`` (float64, no nulls).
+        At most 200 rows of the encoding's feature columns, and the model's :func:`output_columns`
+        (float64, no nulls).
     digest : str
         :func:`bundle_digest` of the very bytes that were read.
     """
@@ -179,15 +181,41 @@ def _read_plain_file(path: Path) -> bytes:
     return content
 
 
+def output_columns(description: BundleDescription) -> tuple[str, ...]:
+    """Return what a model's outputs are called beside its features.
+
+    ``prediction``; of a multiclass model ``probability_0`` to ``probability_<K-1>``, by class.
+    """
+    if description.task != "multiclass":
+        return (PREDICTION,)
+    return tuple(f"{PROBABILITY}{number}" for number in range(description.n_outputs))
+
+
+def outputs_of(table: pa.Table, description: BundleDescription) -> npt.NDArray[np.float64]:
+    """Return the outputs in a table as a scorer gives them: shape (n,), or (n, K) of a multiclass model."""
+    columns = [table[name].to_numpy() for name in output_columns(description)]
+    return np.column_stack(columns) if description.task == "multiclass" else columns[0]
+
+
+def with_outputs(table: pa.Table, predictions: npt.NDArray[np.float64]) -> pa.Table:
+    """Return a table with a scorer's outputs, shape (n,) or (n, K), as columns."""
+    if predictions.ndim == 1:
+        return table.append_column(PREDICTION, pa.array(predictions))
+    for number, column in enumerate(predictions.T):
+        table = table.append_column(f"{PROBABILITY}{number}", pa.array(np.ascontiguousarray(column)))
+    return table
+
+
 def _checked_golden(golden: pa.Table, description: BundleDescription) -> pa.Table:
     """Return the golden rows in the format's columns and types."""
     schema = pa.schema(
         [(column.name, pa.float64()) for column in description.encoding.numeric]
         + [(column.name, pa.string()) for column in description.encoding.categorical]
-        + [(PREDICTION, pa.float64())]
+        + [(name, pa.float64()) for name in output_columns(description)]
     )
     if len(set(schema.names)) != len(schema.names):
-        raise IntegrityError(f"A feature can't be called {PREDICTION!r}: rename it in the features query.")
+        taken = next(name for name in schema.names if schema.names.count(name) > 1)
+        raise IntegrityError(f"A feature can't be called {taken!r}: rename it in the features query.")
     if not 1 <= golden.num_rows <= MAX_GOLDEN_ROWS:
         raise IntegrityError(
             f"A bundle has 1 to {MAX_GOLDEN_ROWS} golden rows, this one has {golden.num_rows}."
@@ -196,6 +224,6 @@ def _checked_golden(golden: pa.Table, description: BundleDescription) -> pa.Tabl
         plain = golden.select(schema.names).cast(schema)
     except (KeyError, pa.ArrowException) as error:
         raise IntegrityError(f"The golden rows do not fit the model's encoding: {error}") from error
-    if not np.isfinite(plain[PREDICTION].to_numpy()).all():
+    if not np.isfinite(outputs_of(plain, description)).all():
         raise IntegrityError("A golden prediction is missing or not finite.")
     return plain

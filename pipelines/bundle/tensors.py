@@ -1,8 +1,9 @@
 """``weights.safetensors``: the tensors of each family, their types, shapes and meaning.
 
-Family ``trees`` (``t`` trees of ``n`` nodes together, ``c`` splits by category, codes below ``w``)::
+Family ``trees`` (``t`` trees of ``n`` nodes together, ``k`` outputs, ``c`` splits by category, codes
+below ``w``)::
 
-    baseline        float64 (1,)     added to the sum of the trees
+    baseline        float64 (k,)     added to the sum of each output's trees; tree i belongs to output i % k
     tree_start      int64   (t + 1,) where each tree's nodes begin; the last is n
     feature         int32   (n,)     column: numeric ones first, then categorical; -1 for a leaf
     threshold       float64 (n,)     a value up to it goes left; 0 where there is none
@@ -15,7 +16,7 @@ Family ``trees`` (``t`` trees of ``n`` nodes together, ``c`` splits by category,
 The nodes of a tree are in preorder: the left child follows its parent, then comes the right one.
 
 Family ``network``: ``embedding.<i>`` float32 (levels + 1, width), the last row for unknown;
-``layer.<j>.weight`` float32 (out, in) and ``layer.<j>.bias`` float32 (out,).
+``layer.<j>.weight`` float32 (out, in) and ``layer.<j>.bias`` float32 (out,); the last layer's out is k.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def expected_tensors(description: BundleDescription) -> dict[str, TensorSpec]:
     """Return the type and shape of every tensor that the description implies."""
     architecture = description.architecture
     if isinstance(architecture, TreesArchitecture):
-        return _tree_specs(architecture)
-    return _network_specs(architecture, description.encoding)
+        return _tree_specs(architecture, description.n_outputs)
+    return _network_specs(architecture, description.encoding, description.n_outputs)
 
 
 def check_tensors(tensors: Mapping[str, Array], description: BundleDescription) -> None:
@@ -105,10 +106,10 @@ def subtree_sizes(right: Array) -> npt.NDArray[np.int64]:
     return sizes
 
 
-def _tree_specs(architecture: TreesArchitecture) -> dict[str, TensorSpec]:
+def _tree_specs(architecture: TreesArchitecture, n_outputs: int) -> dict[str, TensorSpec]:
     nodes = (architecture.n_nodes,)
     return {
-        "baseline": TensorSpec("float64", (1,)),
+        "baseline": TensorSpec("float64", (n_outputs,)),
         "tree_start": TensorSpec("int64", (architecture.n_trees + 1,)),
         "feature": TensorSpec("int32", nodes),
         "threshold": TensorSpec("float64", nodes),
@@ -120,7 +121,9 @@ def _tree_specs(architecture: TreesArchitecture) -> dict[str, TensorSpec]:
     }
 
 
-def _network_specs(architecture: NetworkArchitecture, encoding: Encoding) -> dict[str, TensorSpec]:
+def _network_specs(
+    architecture: NetworkArchitecture, encoding: Encoding, n_outputs: int
+) -> dict[str, TensorSpec]:
     specs = {
         f"embedding.{i}": TensorSpec("float32", (len(column.levels) + 1, width))
         for i, (column, width) in enumerate(
@@ -129,7 +132,7 @@ def _network_specs(architecture: NetworkArchitecture, encoding: Encoding) -> dic
     }
     # Each number comes with an indicator that says whether it is missing.
     n_in = 2 * len(encoding.numeric) + sum(architecture.embedding_widths)
-    for j, n_out in enumerate((*architecture.hidden_widths, 1)):
+    for j, n_out in enumerate((*architecture.hidden_widths, n_outputs)):
         specs[f"layer.{j}.weight"] = TensorSpec("float32", (n_out, n_in))
         specs[f"layer.{j}.bias"] = TensorSpec("float32", (n_out,))
         n_in = n_out

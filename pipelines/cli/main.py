@@ -9,7 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli import nights, stack
+from pipelines.cli.datasets import datasets
+from pipelines.cli.quarantine import quarantine
 from pipelines.cli.show import show
+from pipelines.cli.suites import suite
 from pipelines.errors import ConfigError, HoldfastError
 
 app = typer.Typer(
@@ -20,7 +23,10 @@ app = typer.Typer(
     add_completion=False,
 )
 nights.add_commands(app)
+app.add_typer(datasets, name="dataset")
 app.add_typer(show, name="show")
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(suite, name="suite")
 stack.add_commands(app)
 
 # No library phones home, whoever starts us.

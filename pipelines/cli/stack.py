@@ -24,11 +24,11 @@ def add_commands(app: typer.Typer) -> None:
 
 def stage(name: Annotated[str, typer.Argument(help="snapshot, features, train or evaluate")]) -> None:
     """Run one stage of dvc.yaml, in the folder that holds it."""
-    from pipelines.steps.stages import STAGES
+    from pipelines.steps.stages import STAGES, run_stage
 
     if name not in STAGES:
         raise ConfigError(f"dvc.yaml has no stage {name!r}; it has {', '.join(STAGES)}.")
-    STAGES[name](Path.cwd())
+    run_stage(name, Path.cwd())
 
 
 def up(

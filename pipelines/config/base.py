@@ -21,6 +21,7 @@ RESERVED_COLUMNS = frozenset(
         "source_line",
         "miscast",
         "prediction",
+        "quarantine_id",
     }
 )
 

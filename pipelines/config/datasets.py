@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.config.base import RESERVED_COLUMNS, Closed, ColumnType, Fraction, Name, Task
 from pipelines.config.explanations import nearest
@@ -39,7 +39,7 @@ class TrainingConfig(Closed):
 
     ``split: time`` holds the newest ``holdout_days`` back. ``split: rows``, for tables without a time
     or with few days, holds back the ``holdout_fraction`` of all keys that their digests choose: a key
-    is on the same side in every partition.
+    is on the same side in every partition. One partition is then enough, unless ``min_days`` says otherwise.
     """
 
     candidates: tuple[Literal["hist_gradient_boosting", "embedding_network"], ...] = (
@@ -54,6 +54,13 @@ class TrainingConfig(Closed):
     max_iterations: int = Field(default=200, ge=1)
     n_threads: int = Field(default=1, ge=1)
     seed: int = 20130101
+
+    @model_validator(mode="before")
+    @classmethod
+    def _need_no_days_to_split_rows(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("split") == "rows":
+            return {"min_days": 1, **content}
+        return content
 
 
 class PromotionConfig(Closed):
@@ -120,12 +127,25 @@ class DatasetConfig(Closed):
     monitoring: MonitoringConfig = MonitoringConfig()
     retraining: RetrainingConfig = RetrainingConfig()
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _write_classes_as_text(cls, content: Any) -> Any:
+        if not isinstance(content, list | tuple):
+            return content
+        if any(isinstance(value, bool) for value in content):
+            raise ValueError(
+                "put classes such as yes, no, true and false in quotes: YAML reads them as booleans"
+            )
+        return [str(value) if isinstance(value, int | float) else value for value in content]
+
     @model_validator(mode="after")
     def _columns_agree(self) -> DatasetConfig:
         if self.target not in self.labels:
             raise ValueError(f"target `{self.target}` is not among `labels` ({', '.join(self.labels)})")
         self._require_classes()
-        if taken := sorted(RESERVED_COLUMNS & {*self.columns, *self.labels, *self.features.columns}):
+        is_multiclass = self.task == "multiclass"
+        reserved = RESERVED_COLUMNS | {f"probability_{n}" for n in range(is_multiclass * len(self.classes))}
+        if taken := sorted(reserved & {*self.columns, *self.labels, *self.features.columns}):
             raise ValueError(
                 f"{', '.join(taken)}: Holdfast adds a column of that name itself; give yours another "
                 "(`source.sql` can rename it)"

@@ -18,6 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.config import FeaturesConfig
 from pipelines.errors import SchemaError
 
+# Rarer values count as unknown: a column of names or numbers of things would make a model as large as
+# its table, and learn them by heart.
+MAX_LEVELS = 1_000
+_SMALLEST_SQUARED = 1e-150
+
 
 class NumericColumn(BaseModel):
     """One numeric feature, and where its training values lay.
@@ -34,7 +39,7 @@ class NumericColumn(BaseModel):
 
 
 class CategoricalColumn(BaseModel):
-    """One categorical feature and its training values, sorted; code ``i`` is ``levels[i]``."""
+    """One categorical feature and its 1,000 most frequent values, sorted; code ``i`` is ``levels[i]``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +48,7 @@ class CategoricalColumn(BaseModel):
 
     @property
     def unknown_code(self) -> int:
-        """The code of a null and of a value that training never saw: the one after the last level."""
+        """The code of a null and of any value that is no level: the one after the last level."""
         return len(self.levels)
 
 
@@ -126,15 +131,22 @@ def _fit_numeric(name: str, values: npt.NDArray[np.float64]) -> NumericColumn:
     known = values[np.isfinite(values)]
     if known.size == 0:
         return NumericColumn(name=name, mean=0.0, std=1.0)
-    mean, std = float(known.mean()), float(known.std())
+    size = float(np.abs(known).max())
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = float(known.mean()), float(known.std())
+    # Squares of very large numbers overflow, those of very small ones vanish.
+    if not (math.isfinite(mean) and math.isfinite(std)) or 0 < size < _SMALLEST_SQUARED:
+        mean, std = float((known / size).mean()) * size, float((known / size).std()) * size
     # A constant column can show a spread of a few roundings; scaling by that would blow noise up.
-    is_spread = math.isfinite(std) and std > 1e-12 * max(1.0, abs(mean))
+    is_spread = std > 1e-12 * size
     return NumericColumn(name=name, mean=mean, std=std if is_spread else 1.0)
 
 
 def _fit_categorical(name: str, values: pa.ChunkedArray) -> CategoricalColumn:
-    levels = pc.unique(values).drop_null().to_pylist()
-    return CategoricalColumn(name=name, levels=tuple(sorted(levels)))
+    counted = pc.value_counts(values.drop_null())
+    levels, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
+    frequent = sorted(zip(levels, counts, strict=True), key=lambda entry: (-entry[1], entry[0]))
+    return CategoricalColumn(name=name, levels=tuple(sorted(level for level, _ in frequent[:MAX_LEVELS])))
 
 
 def _codes(values: pa.ChunkedArray, column: CategoricalColumn) -> npt.NDArray[np.int64]:

@@ -1,173 +1,258 @@
-"""Read the wanted partitions of a source, cast to the declared types; hold nothing else in memory.
+"""Read the wanted partitions of a source, cast to the declared types and merged, one after the other.
 
-A row belongs to the partition of its ``event_time``'s date. A row whose time can't be read is a
-*stray*: it belongs to the partition of the row before it in its file that has a time (at the top
-of a file: of the first that has one), and lands there with a null ``event_time`` and the text in
-``miscast``, so that validation puts it into quarantine. Under a query of the user's, the order
-is that of the query.
+A row belongs to the partition of its ``event_time``'s date. A row whose time can't be read, and a
+record that is no row, are *strays*: each lands in the partition of its neighbour (see
+:mod:`pipelines.ingestion.strays`) with a null ``event_time`` and the text in ``miscast``, so that
+validation puts it into quarantine. Under a query that does not pass ``holdfast_line`` on, the order is
+that of the query. A table without a time lands as a whole, or by the night that its files' names say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.config import DatasetConfig
 from pipelines.errors import ConfigError
 from pipelines.ingestion.calendar import source_date
-from pipelines.ingestion.casting import cast_expression
+from pipelines.ingestion.casting import Writing, cast_expression
+from pipelines.ingestion.landed import Collector, Landed, landed_schema
 from pipelines.ingestion.landing import KEY, MOMENT, PLACE, SHIFT, landing_query, needed_columns
-from pipelines.ingestion.sources import FILE_COLUMN, RELATION, Source, identifier, translated
+from pipelines.ingestion.merging import Merger
+from pipelines.ingestion.reading import LINE_COLUMN, REJECT_COLUMN, StagedFile
+from pipelines.ingestion.sources import (
+    DAY_COLUMN,
+    FILE_COLUMN,
+    FILES,
+    ORDER_COLUMN,
+    RELATION,
+    Source,
+    translated,
+)
+from pipelines.ingestion.strays import place_strays
 from pipelines.records import partition_date
-from pipelines.storage.columns import ARROW_TYPES
+from pipelines.storage.sql import identifier
+
+#: The "day" of rows that no day can claim.
+NO_DAY = ""
+#: The "file" that the result of a query of the user's is.
+QUERY = ""
+_STRAYS, _ROW = "holdfast_strays", "holdfast_row"
 
 
-@dataclass(frozen=True)
-class SourceRows:
-    """What a source holds of some partitions.
-
-    Parameters
-    ----------
-    rows : mapping of str to pyarrow.Table
-        For every wanted partition, also an empty one: ``row_id``, ``event_time``, the declared
-        columns and labels by their declared types, and ``miscast`` (the JSON of uncastable cells
-        among the columns; null where there is none).
-    incomplete : mapping of str to str
-        Wanted partitions with rows from a file that lacks a declared column, and the sentence
-        that says so.
-    undated_file : str or None
-        A file in which no row has a readable time: its rows belong to no partition.
-    n_undated : int
-        The rows of all such files.
-    """
-
-    rows: Mapping[str, pa.Table]
-    incomplete: Mapping[str, str]
-    undated_file: str | None
-    n_undated: int
-
-
-def read_partitions(source: Source, config: DatasetConfig, partitions: Sequence[str]) -> SourceRows:
-    """Return the rows of some partitions, in one read of the source.
+@dataclass
+class Reading:
+    """Reads one open source, as often as is needed.
 
     Parameters
     ----------
-    partitions : sequence of str
-        Keys, without repeats, in any order.
-
-    Raises
-    ------
-    ConfigError
-        If ``event_time`` does not compile over the source.
-    SchemaError
-        If a file is broken as a whole: a line with too few cells, bytes that are not UTF-8.
-    SourceError
-        If a file can't be read.
+    source : Source
+        As :func:`~pipelines.ingestion.sources.open_source` opens it.
+    config : DatasetConfig
+        What its rows are to become.
     """
+
+    source: Source
+    config: DatasetConfig
+    _searched: set[str] = field(default_factory=set)
+    _has_strays: bool = False
+    _is_queried: bool = False
+
+    def survey(self, files: Sequence[StagedFile]) -> dict[str, dict[str, tuple[int, str]]]:
+        """Return what each of some files holds of each day: how many rows, and a digest of their text.
+
+        Days are ISO dates; :data:`NO_DAY` has the rows that no day can claim.
+
+        Parameters
+        ----------
+        files : sequence of StagedFile
+            Under a query of the user's they are one, of the name :data:`QUERY`.
+
+        Raises
+        ------
+        ConfigError
+            If ``event_time`` does not compile over the source.
+        """
+        types = self.source.types
+        cells = [identifier(name) for name in needed_columns(self.config, types)]
+        query = (
+            f"SELECT {ORDER_COLUMN}, {PLACE}, count(*), "  # noqa: S608
+            f"sum(CAST(hash({', '.join([*cells, LINE_COLUMN, REJECT_COLUMN])}) AS HUGEINT)) "
+            "FROM holdfast_placed GROUP BY ALL ORDER BY ALL"
+        )
+        names = {order: file.name for order, file in enumerate(self.source.files)}
+        found: dict[str, dict[str, tuple[int, str]]] = {file.name: {} for file in files}
+        with translated(f"Reading {self.source.name}"):
+            self._prepare(files)
+            for order, day, n_rows, total in self.source.connection.sql(query).fetchall():
+                name = QUERY if self.source.has_query else names[order]
+                found.setdefault(name, {})[_day_name(day)] = (int(n_rows), f"{total:x}")
+        return {QUERY: found.get(QUERY, {})} if self.source.has_query else found
+
+    def partitions(
+        self, keys: Sequence[str], files: Sequence[StagedFile], *, scratch: Path
+    ) -> Iterator[Landed]:
+        """Yield the rows of some partitions, in one read of the source; each before the next is read.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            The partitions, without repeats; those of which the source has nothing come last.
+        files : sequence of StagedFile
+            Where their rows may be.
+        scratch : Path
+            A folder for the rows of large partitions; they can be read for as long as it is there.
+
+        Raises
+        ------
+        ConfigError
+            If ``event_time`` does not compile over the source.
+        SourceError, EngineError
+            If the source can't be read, or DuckDB fails.
+        """
+        schema = landed_schema(self.config)
+        merger = Merger()
+        missing = dict.fromkeys(keys)
+        collector: Collector | None = None
+        with translated(f"Reading {self.source.name}"):
+            for key, rows in self._landed(keys, files, merger):
+                if collector is None or collector.key != key:
+                    if collector is not None:
+                        yield collector.landed(merger.counts)
+                    collector = Collector(key, schema, scratch)
+                    missing.pop(key)
+                collector.add(rows)
+        if collector is not None:
+            yield collector.landed(merger.counts)
+        for key in missing:
+            yield Collector(key, schema, scratch).landed({})
+
+    def _landed(
+        self, keys: Sequence[str], files: Sequence[StagedFile], merger: Merger
+    ) -> Iterator[tuple[str, pa.Table]]:
+        if not files:
+            return
+        self._prepare(files)
+        self._want(keys)
+        query = landing_query(self.config, self.source.types)
+        for batch in self.source.connection.sql(query).to_arrow_reader():
+            yield from merger.take(pa.Table.from_batches([batch]))
+
+    def _prepare(self, files: Sequence[StagedFile]) -> None:
+        """Make ``holdfast_placed``: the rows of some files, each with the day that it belongs to."""
+        chosen = self.source.narrowed(files)
+        connection = self.source.connection
+        if not self.source.has_query:
+            _create_view(connection, "holdfast_dated", _dated(self.source, self.config))
+        elif not self._is_queried:
+            # A query may be dear, and need not give its rows in the same order twice.
+            dated = _dated(self.source, self.config)
+            connection.execute(f"CREATE TEMP TABLE holdfast_dated AS {dated}")
+            self._is_queried = True
+        if self.config.event_time is None:
+            placed = f"SELECT *, {DAY_COLUMN} AS {PLACE} FROM holdfast_dated"  # noqa: S608
+        else:
+            self._search(chosen)
+            placed = _placed(self.config, has_strays=self._has_strays)
+        _create_view(connection, "holdfast_placed", placed)
+
+    def _search(self, chosen: Source) -> None:
+        """Find the strays of files that were not searched yet."""
+        names = {file.name for file in chosen.files}
+        if names <= self._searched:
+            return
+        self._searched = names
+        connection = self.source.connection
+        columns = f"{ORDER_COLUMN} AS file, {_ROW} AS line, CAST({MOMENT} AS DATE) AS day"
+        dated = f"SELECT {columns} FROM holdfast_dated"  # noqa: S608
+        stray = connection.sql(f"SELECT 1 FROM holdfast_dated WHERE {MOMENT} IS NULL LIMIT 1").fetchall()  # noqa: S608
+        self._has_strays = bool(stray)
+        if self._has_strays:
+            connection.register("placed_strays", place_strays(connection, dated))
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {_STRAYS} AS SELECT * FROM placed_strays")  # noqa: S608
+            connection.unregister("placed_strays")
+
+    def _want(self, keys: Sequence[str]) -> None:
+        connection = self.source.connection
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE wanted ({KEY} VARCHAR, {PLACE} DATE, {SHIFT} INTEGER)"
+        )
+        days = {key: source_date(key, self.config.source.replay_year) for key in keys}
+        values = ", ".join(
+            f"('{key}', DATE '{day.isoformat()}', {(partition_date(key) - day).days})"
+            for key, day in days.items()
+        )
+        connection.execute(f"INSERT INTO wanted VALUES {values}")  # noqa: S608 (real dates and numbers)
+
+
+def _day_name(day: date | None) -> str:
+    return NO_DAY if day is None else day.isoformat()
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+
+
+def _dated(source: Source, config: DatasetConfig) -> str:
+    """Return the query of the needed cells with their time, and where each row comes from."""
     cells = [identifier(name) for name in needed_columns(config, source.types)]
-    file = FILE_COLUMN if source.names else "CAST(NULL AS VARCHAR)"
-    moment = _moment(source, config)
-    dated = f"SELECT {', '.join(cells)}, {file} AS {FILE_COLUMN}, {moment} AS {MOMENT} FROM {RELATION}"  # noqa: S608
-    with translated(f"Reading {source.name}"):
-        _create_wanted(source.connection, config, partitions)
-        n_strays = _pick(source.connection, dated)
-        undated = _place_strays(source.connection, dated, cells) if n_strays else {}
-        landed = source.connection.sql(landing_query(config, source.types)).to_arrow_table()
-        pairs = source.connection.sql(
-            f"SELECT DISTINCT {KEY}, {FILE_COLUMN} FROM picked JOIN wanted USING ({PLACE}) ORDER BY ALL"  # noqa: S608
-        ).fetchall()
-    return SourceRows(
-        rows=_split(landed, config, partitions),
-        incomplete={key: source.incomplete[path] for key, path in pairs if path in source.incomplete},
-        undated_file=next((source.names.get(path, source.name) for path in undated), None),
-        n_undated=sum(undated.values()),
-    )
+    given = {
+        name: f"{RELATION}.{name}" if name in source.provenance else f"CAST(NULL AS {kind})"
+        for name, kind in ((FILE_COLUMN, "VARCHAR"), (LINE_COLUMN, "BIGINT"), (REJECT_COLUMN, "VARCHAR"))
+    }
+    has_file, has_line = FILE_COLUMN in source.provenance, LINE_COLUMN in source.provenance
+    columns = [
+        *cells,
+        *(f"{value} AS {name}" for name, value in given.items()),
+        f"{given[LINE_COLUMN] if has_line else 'row_number() OVER ()'} AS {_ROW}",
+        f"coalesce({ORDER_COLUMN}, -1) AS {ORDER_COLUMN}" if has_file else f"0 AS {ORDER_COLUMN}",
+        DAY_COLUMN if has_file else f"CAST(NULL AS DATE) AS {DAY_COLUMN}",
+        f"{_moment(source, config)} AS {MOMENT}",
+    ]
+    files = f" LEFT JOIN {FILES} USING ({FILE_COLUMN})" if has_file else ""
+    return f"SELECT {', '.join(columns)} FROM {RELATION}{files}"  # noqa: S608
 
 
 def _moment(source: Source, config: DatasetConfig) -> str:
     """Return the SQL of a row's time, null where it can't be read; refuse one that can't compile."""
-    is_column = config.event_time in source.types
-    expression = identifier(config.event_time) if is_column else config.event_time
+    time = config.event_time
+    if time is None:
+        return "CAST(NULL AS TIMESTAMP)"
+    expression = identifier(time) if time in source.types else time
+    writing = Writing.of(config.source, time)
     try:
         # By itself first: brackets could mend what is no expression.
         source.connection.sql(f"SELECT {expression} FROM {RELATION}")  # noqa: S608
-        moment = cast_expression(f"TRY({expression})", "timestamp")
-        source.connection.sql(f"SELECT {moment} FROM {RELATION}")  # noqa: S608
+        described = f"DESCRIBE SELECT TRY({expression}) FROM {RELATION}"  # noqa: S608
+        source_type = str(source.connection.sql(described).fetchall()[0][1])
     except duckdb.Error as error:
         raise ConfigError(
-            f"params.yaml: event_time {config.event_time!r} does not compile over the source, which has "
+            f"params.yaml: event_time {time!r} does not compile over the source, which has "
             f"{', '.join(list(source.types)[:20])}: {error}"
         ) from error
-    return moment
+    return cast_expression(f"TRY({expression})", "timestamp", source_type=source_type, writing=writing)
 
 
-def _create_wanted(
-    connection: duckdb.DuckDBPyConnection, config: DatasetConfig, partitions: Sequence[str]
-) -> None:
-    connection.execute(f"CREATE TEMP TABLE wanted ({KEY} VARCHAR, {PLACE} DATE, {SHIFT} INTEGER)")
-    days = {key: source_date(key, config.source.replay_year) for key in partitions}
-    values = ", ".join(
-        f"('{key}', DATE '{day.isoformat()}', {(partition_date(key) - day).days})"
-        for key, day in days.items()
-    )
-    connection.execute(f"INSERT INTO wanted VALUES {values}")  # noqa: S608 (real dates and numbers)
+def _placed(config: DatasetConfig, *, has_strays: bool) -> str:
+    """Return the query of all rows with their day; files of a night hold that of the nights around it.
 
-
-def _pick(connection: duckdb.DuckDBPyConnection, dated: str) -> int:
-    """Keep the rows of the wanted days in table ``picked``; return how many rows have no time."""
-    connection.execute(
-        f"CREATE TEMP TABLE picked AS SELECT *, CAST({MOMENT} AS DATE) AS {PLACE} FROM ({dated}) "  # noqa: S608
-        f"WHERE {MOMENT} IS NULL OR CAST({MOMENT} AS DATE) IN (SELECT {PLACE} FROM wanted)"
-    )
-    ((n_strays,),) = connection.sql(f"SELECT count(*) FROM picked WHERE {MOMENT} IS NULL").fetchall()  # noqa: S608
-    return int(n_strays)
-
-
-def _place_strays(connection: duckdb.DuckDBPyConnection, dated: str, cells: Sequence[str]) -> dict[str, int]:
-    """Give each stray in ``picked`` the day of its neighbour; return the rows of files without any time.
-
-    The source is read once more, in order. Only strays carry their cells through the window, so
-    that what is held in memory stays a day and a number a row.
+    A file whose name says its night may hold late rows of up to ``lookback_days`` before, and of the
+    day after, as days begin at other hours elsewhere.
     """
-    in_file = f"(PARTITION BY {FILE_COLUMN} ORDER BY position ROWS BETWEEN"
-    connection.execute(f"""
-        CREATE TEMP TABLE strays AS
-        SELECT unnest(cells), {FILE_COLUMN}, day AS {MOMENT}, place AS {PLACE} FROM (
-            SELECT cells, {FILE_COLUMN}, day, coalesce(
-                last_value(day IGNORE NULLS) OVER {in_file} UNBOUNDED PRECEDING AND CURRENT ROW),
-                first_value(day IGNORE NULLS) OVER {in_file} CURRENT ROW AND UNBOUNDED FOLLOWING)
-            ) AS place
-            FROM (
-                SELECT {FILE_COLUMN}, CAST({MOMENT} AS DATE) AS day, row_number() OVER () AS position,
-                    CASE WHEN {MOMENT} IS NULL THEN struct_pack({", ".join(cells)}) END AS cells
-                FROM ({dated})
-            )
-        ) WHERE day IS NULL
-    """)  # noqa: S608
-    connection.execute(f"DELETE FROM picked WHERE {MOMENT} IS NULL")  # noqa: S608
-    connection.execute(f"INSERT INTO picked BY NAME SELECT * FROM strays WHERE {PLACE} IS NOT NULL")  # noqa: S608
-    undated = f"SELECT {FILE_COLUMN}, count(*) FROM strays WHERE {PLACE} IS NULL GROUP BY ALL ORDER BY ALL"  # noqa: S608
-    return {str(path): int(count) for path, count in connection.sql(undated).fetchall()}
-
-
-def _split(landed: pa.Table, config: DatasetConfig, partitions: Sequence[str]) -> dict[str, pa.Table]:
-    """Cut the landed rows, which are ordered by partition, into one table a partition."""
-    kinds = {**config.columns, **config.labels}
-    types = {
-        "row_id": pa.string(),
-        "event_time": ARROW_TYPES["timestamp"],
-        **{name: ARROW_TYPES[kind] for name, kind in kinds.items()},
-        "miscast": pa.string(),
-    }
-    keys = landed[KEY]
-    rows = landed.select(list(types)).cast(pa.schema(list(types.items())))
-    found: dict[str, pa.Table] = {}
-    start = 0
-    for entry in pc.value_counts(keys).to_pylist():
-        found[entry["values"]] = rows.slice(start, entry["counts"])
-        start += entry["counts"]
-    return {key: found.get(key, rows.slice(0, 0)) for key in partitions}
+    place, strays = f"CAST({MOMENT} AS DATE)", ""
+    if has_strays:
+        place = f"coalesce({place}, place)"
+        # Null for a row that has a time, and so equal to no stray's.
+        stray = f"CASE WHEN {MOMENT} IS NULL THEN {ORDER_COLUMN} END"
+        strays = f" LEFT JOIN {_STRAYS} ON {_STRAYS}.file = {stray} AND {_STRAYS}.line = {_ROW}"
+    reach = max(config.source.lookback_days, 1)
+    return (
+        f"SELECT holdfast_dated.*, {place} AS {PLACE} FROM holdfast_dated{strays} "  # noqa: S608
+        f"WHERE {DAY_COLUMN} IS NULL OR {place} IS NULL "
+        f"OR {place} BETWEEN {DAY_COLUMN} - {reach} AND {DAY_COLUMN} + 1"
+    )

@@ -1,31 +1,30 @@
-"""Open a source: its tables as DuckDB views, and over them one relation with a row an event."""
+"""Open a source: its staged tables as DuckDB views, and over them one relation with a row an event."""
 
 from __future__ import annotations
 
 import difflib
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from pipelines.config import DatasetConfig, Settings, SourceConfig
 from pipelines.errors import ConfigError, EngineError, HoldfastError, SchemaError, SourceError
-from pipelines.ingestion.files import SourceFile, locate
+from pipelines.ingestion.reading import LINE_COLUMN, REJECT_COLUMN, StagedFile, stage_source
+from pipelines.storage.engine import connect
+from pipelines.storage.sql import identifier, literal
 
-# The relation that is read, and the column in it that says which file a row comes from.
-RELATION = "holdfast_source"
-FILE_COLUMN = "holdfast_file"
+#: The relation that is read, and the column in it that names the file a row comes from.
+RELATION, FILE_COLUMN = "holdfast_source", "holdfast_file"
+#: The table of all files: their names, their order of delivery, and the night that each is of.
+FILES, ORDER_COLUMN, DAY_COLUMN = "holdfast_files", "holdfast_order", "holdfast_day"
 
-# One thread: a night's read takes about a second, runs beside other tasks, and keeps the rows' order.
-_ENGINE: dict[str, str | int | float | list[str]] = {
-    "threads": 1,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
+_PROVENANCE = (FILE_COLUMN, LINE_COLUMN, REJECT_COLUMN)
+# The lake's writer needs as much again, and DuckDB gives its memory back when it is closed.
+_MEMORY = "384MB"
 _WRONG_QUERY = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -41,28 +40,55 @@ class Source:
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Its view :data:`RELATION` has one row an event; :data:`FILE_COLUMN` is the file that the
-        row comes from, null under a query of the user's.
+        Its view :data:`RELATION` has one row an event.
     name : str
         What a person calls the relation: the query's file, or the table.
     types : mapping of str to str
-        The columns of the relation (without the file's) and their DuckDB types; VARCHAR where
-        they come from CSV.
-    names : mapping of str to str
-        What a person calls each file that ``FILE_COLUMN`` may hold.
+        The columns of the relation (without those that say where a row comes from) and their
+        DuckDB types; VARCHAR where they come from CSV.
+    provenance : frozenset of str
+        Which of ``holdfast_file``, ``holdfast_line`` and ``holdfast_reject`` the relation has; a
+        query of the user's may not pass them on.
+    files : tuple of StagedFile
+        In the order of delivery, without those that are refused as a whole.
+    refused : tuple of StagedFile
+        Those that are.
     incomplete : mapping of str to str
-        Files that lack a declared column, and the sentence that says so.
+        The names of files that lack a declared column, and the sentence that says so.
+    has_query : bool
+        Whether the rows are those of a query, and not of one table's files.
     """
 
     connection: duckdb.DuckDBPyConnection
     name: str
     types: Mapping[str, str]
-    names: Mapping[str, str]
+    provenance: frozenset[str]
+    files: tuple[StagedFile, ...]
+    refused: tuple[StagedFile, ...]
     incomplete: Mapping[str, str]
+    has_query: bool
+
+    @property
+    def is_by_day(self) -> bool:
+        """Whether the source was asked for single days, and may have others."""
+        return any(file.day is not None for file in (*self.files, *self.refused))
+
+    def narrowed(self, files: Sequence[StagedFile]) -> Source:
+        """Return the source with nothing but some of its files; with a query, the source as it is."""
+        if self.has_query:
+            return self
+        present = {name for file in files for name in file.columns}
+        columns = [
+            f"CAST({identifier(name) if name in present else 'NULL'} AS {kind}) AS {identifier(name)}"
+            for name, kind in self.types.items()
+        ]
+        query = f"SELECT {', '.join([*columns, *_PROVENANCE])} FROM ({_table_query(files)})"  # noqa: S608
+        _create_view(self.connection, RELATION, query, self.name)
+        return replace(self, files=tuple(files))
 
 
 @contextmanager
-def open_source(config: DatasetConfig, settings: Settings) -> Iterator[Source]:
+def open_source(config: DatasetConfig, settings: Settings, *, days: Sequence[date]) -> Iterator[Source]:
     """Open the source of a dataset for reading.
 
     Parameters
@@ -71,6 +97,8 @@ def open_source(config: DatasetConfig, settings: Settings) -> Iterator[Source]:
         Its ``source`` is read, its declared columns must be there.
     settings : Settings
         ``sources`` and ``project`` are where the paths start from.
+    days : sequence of date
+        The days that are wanted of a source that is asked by day.
 
     Raises
     ------
@@ -78,42 +106,39 @@ def open_source(config: DatasetConfig, settings: Settings) -> Iterator[Source]:
         If the query does not compile, or a package is not there.
     SchemaError
         If no file has a declared column; names the nearest one that there is. If only some files
-        lack it, their partitions are refused when they are read, and the others go on.
+        lack it, their partitions are refused when they are read, and the others go on. Also if no
+        file can be read, or under a query any of them can't.
     SourceError
         If a file is not there or can't be opened.
     """
-    with tempfile.TemporaryDirectory(prefix="holdfast-source-") as scratch:
-        tables = locate(config.source, sources=settings.sources, scratch=Path(scratch))
-        with duckdb.connect(config={**_ENGINE, "temp_directory": scratch}) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            has_query = config.source.sql is not None
-            for table, files in tables.items():
-                if has_query:
-                    _require_one_header(files)
-                view = _view(config.source, files, with_file=not has_query)
-                _create_view(connection, table, view, f"table {table!r}")
-            query, what = _query(config.source, settings.project)
-            _create_view(connection, RELATION, query, what)
-            types = _describe(connection, what)
-            files = [] if has_query else [file for located in tables.values() for file in located]
-            _require_columns(config, types, what if has_query else files[-1].name)
-            yield Source(
-                connection=connection,
-                name=what,
-                types=types,
-                names={str(file.path): file.name for file in files},
-                incomplete={str(file.path): lack for file in files if (lack := _lack(config, file))},
-            )
-
-
-def identifier(name: str) -> str:
-    """Return ``name`` quoted as a SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return ``text`` quoted as a SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+    source = config.source
+    with (
+        stage_source(source, settings, days=days, keep_refused=True) as tables,
+        connect(memory=_MEMORY, threads=2) as opened,
+    ):
+        _set_zone(opened, source)
+        files = [file for table in tables.values() for file in table if file.refusal is None]
+        refused = [file for table in tables.values() for file in table if file.refusal is not None]
+        _require_readable(source, files, refused)
+        _create_files(opened, files)
+        if source.sql is not None:
+            types, what = _open_query(opened, source, tables, settings.project)
+        else:
+            what = f"table {next(iter(tables))!r}"
+            types = _open_table(opened, files, what) if files else _no_columns(config)
+        provenance = frozenset(name for name in _PROVENANCE if name in types)
+        plain = {name: kind for name, kind in types.items() if name not in _PROVENANCE}
+        _require_columns(config, plain, files[-1].name if files and source.sql is None else what)
+        yield Source(
+            connection=opened,
+            name=what,
+            types=plain,
+            provenance=provenance,
+            files=tuple(files),
+            refused=tuple(refused),
+            incomplete=_incomplete(config, files),
+            has_query=source.sql is not None,
+        )
 
 
 @contextmanager
@@ -142,17 +167,86 @@ def _translate(error: duckdb.Error, what: str) -> HoldfastError:
     return SchemaError(message)
 
 
+def _set_zone(connection: duckdb.DuckDBPyConnection, source: SourceConfig) -> None:
+    # A time without an offset is then of this zone, in our casts as in the user's query.
+    with translated(f"source.timezone {source.timezone}"):
+        connection.execute(f"SET TimeZone = {literal(source.timezone)}")
+
+
+def _require_readable(
+    source: SourceConfig, files: Sequence[StagedFile], refused: Sequence[StagedFile]
+) -> None:
+    # Without a query, the nights of the other files can go on.
+    can_go_on = source.sql is None and (files or any(file.day for file in refused))
+    if not refused or can_go_on:
+        return
+    first = refused[0]
+    others = f" (and {len(refused) - 1} more files)" if len(refused) > 1 else ""
+    raise SchemaError(f"{first.name}: {first.refusal}{others}")
+
+
+def _create_files(connection: duckdb.DuckDBPyConnection, files: Sequence[StagedFile]) -> None:
+    connection.execute(
+        f"CREATE TEMP TABLE {FILES} (holdfast_path VARCHAR, {FILE_COLUMN} VARCHAR, "
+        f"{ORDER_COLUMN} INTEGER, {DAY_COLUMN} DATE)"
+    )
+    # Two names of one file (two tables made of it, a link) are one delivery.
+    rows = {str(file.path): [file.name, order, file.day] for order, file in reversed(list(enumerate(files)))}
+    if rows:
+        values = [[path, *row] for path, row in rows.items()]
+        connection.executemany(f"INSERT INTO {FILES} VALUES (?, ?, ?, ?)", values)  # noqa: S608
+
+
+def _open_table(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[StagedFile], what: str
+) -> dict[str, str]:
+    _create_view(connection, RELATION, _table_query(files), what)
+    return _describe(connection, what)
+
+
+def _open_query(
+    connection: duckdb.DuckDBPyConnection,
+    source: SourceConfig,
+    tables: Mapping[str, Sequence[StagedFile]],
+    project: Path,
+) -> tuple[dict[str, str], str]:
+    """Make the user's query the relation; records that are no rows come along only if it passes them on."""
+    query, what = _query(source, project)
+    for table, files in tables.items():
+        if not files:
+            raise SourceError(f"Table {table!r}: there is no file of the days that are wanted.")
+        _require_one_header(files)
+        _create_view(connection, table, _table_query(files), f"table {table!r}")
+    _create_view(connection, RELATION, query, what)
+    types = _describe(connection, what)
+    if REJECT_COLUMN not in types:
+        for table, files in tables.items():
+            rows = f"{_table_query(files)} WHERE {REJECT_COLUMN} IS NULL"
+            _create_view(connection, table, rows, f"table {table!r}")
+        _create_view(connection, RELATION, query, what)
+    return types, what
+
+
 def _create_view(connection: duckdb.DuckDBPyConnection, name: str, query: str, what: str) -> None:
     with translated(what):
-        connection.execute(f"CREATE TEMP VIEW {identifier(name)} AS {query}")
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {query}")
 
 
-def _query(config: SourceConfig, project: Path) -> tuple[str, str]:
+def _table_query(files: Sequence[StagedFile]) -> str:
+    """Return the query over all files of a table: its columns, and where each row comes from."""
+    paths = ", ".join(literal(path) for path in dict.fromkeys(str(file.path) for file in files))
+    return (
+        f"SELECT staged.* EXCLUDE (holdfast_path, {LINE_COLUMN}, {REJECT_COLUMN}), "  # noqa: S608
+        f"{FILES}.{FILE_COLUMN}, staged.{LINE_COLUMN}, staged.{REJECT_COLUMN} "
+        f"FROM read_parquet([{paths}], union_by_name = true, filename = 'holdfast_path') AS staged "
+        f"JOIN {FILES} USING (holdfast_path)"
+    )
+
+
+def _query(source: SourceConfig, project: Path) -> tuple[str, str]:
     """Return the query that gives the events, and what to call it in an error."""
-    if config.sql is None:
-        (table,) = config.tables
-        return f"SELECT * FROM {identifier(table)}", f"table {table!r}"  # noqa: S608
-    path, what = project / config.sql, f"source.sql {config.sql}"
+    assert source.sql is not None, "only called where there is a query"  # noqa: S101
+    path, what = project / source.sql, f"source.sql {source.sql}"
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -164,41 +258,18 @@ def _query(config: SourceConfig, project: Path) -> tuple[str, str]:
     return statements[0].query.strip().rstrip(";"), what
 
 
-def _view(config: SourceConfig, files: Sequence[SourceFile], *, with_file: bool) -> str:
-    """Return the query over all files of a table; files of one header are read in one scan."""
-    runs = groupby(files, key=lambda file: file.columns)
-    scans = [_scan(config, columns, list(run), with_file=with_file) for columns, run in runs]
-    return " UNION ALL BY NAME ".join(f"SELECT * FROM {scan}" for scan in scans)  # noqa: S608
-
-
-def _scan(
-    config: SourceConfig, columns: Sequence[str], files: Sequence[SourceFile], *, with_file: bool
-) -> str:
-    options = ["[" + ", ".join(literal(str(file.path)) for file in files) + "]"]
-    if with_file:
-        options.append(f"filename = {literal(FILE_COLUMN)}")
-    if config.kind == "parquet":
-        return f"read_parquet({', '.join(options)})"
-    declared = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in columns)
-    options += [
-        f"columns = {{{declared}}}",
-        "auto_detect = false",
-        "header = true",
-        f"delim = {literal(config.csv.delimiter)}",
-        "quote = '\"'",
-        "escape = '\"'",
-        "nullstr = [" + ", ".join(literal(token) for token in config.missing or ("",)) + "]",
-    ]
-    return f"read_csv({', '.join(options)})"
-
-
 def _describe(connection: duckdb.DuckDBPyConnection, what: str) -> dict[str, str]:
     with translated(what):
         rows = connection.sql(f"DESCRIBE {RELATION}").fetchall()
-    return {str(row[0]): str(row[1]) for row in rows if row[0] != FILE_COLUMN}
+    return {str(row[0]): str(row[1]) for row in rows}
 
 
-def _require_one_header(files: Sequence[SourceFile]) -> None:
+def _no_columns(config: DatasetConfig) -> dict[str, str]:
+    """Return the columns of a table of which no file is there: as they are declared."""
+    return dict.fromkeys([*_declared(config), *_PROVENANCE], "VARCHAR")
+
+
+def _require_one_header(files: Sequence[StagedFile]) -> None:
     first = files[0]
     for file in files:
         if missing := [name for name in first.columns if name not in file.columns]:
@@ -213,13 +284,19 @@ def _require_columns(config: DatasetConfig, types: Mapping[str, str], where: str
             raise SchemaError(f"{where}: {_absent(name, types)}")
 
 
-def _lack(config: DatasetConfig, file: SourceFile) -> str | None:
-    missing = [name for name in _declared(config) if name not in file.columns]
-    return f"{file.name}: {_absent(missing[0], file.columns)}" if missing else None
+def _incomplete(config: DatasetConfig, files: Sequence[StagedFile]) -> dict[str, str]:
+    if config.source.sql is not None:
+        return {}
+    found = {}
+    for file in files:
+        if missing := [name for name in _declared(config) if name not in file.columns]:
+            found[file.name] = f"{file.name}: {_absent(missing[0], file.columns)}"
+    return found
 
 
 def _declared(config: DatasetConfig) -> list[str]:
-    return [*config.columns, *config.labels]
+    version = [config.source.version] if config.source.version else []
+    return list(dict.fromkeys([*config.columns, *config.labels, *version]))
 
 
 def _absent(name: str, present: Iterable[str]) -> str:

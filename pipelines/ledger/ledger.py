@@ -161,6 +161,15 @@ class Ledger:
             payloads = connection.execute(query.order_by(decisions.c.partition_key, decisions.c.id)).scalars()
             return [kind.model_validate_json(payload) for payload in payloads]
 
+    def revisions(
+        self, kind: type[DecisionT], dataset: str, partition_key: str | None = None
+    ) -> list[DecisionT]:
+        """Return every decision of a kind, superseded ones too, oldest first."""
+        query = _narrow(select(decisions.c.payload), kind, dataset, partition_key, None)
+        with self._transaction("read the ledger") as connection:
+            payloads = connection.execute(query.order_by(decisions.c.id)).scalars()
+            return [kind.model_validate_json(payload) for payload in payloads]
+
     def champion(self, dataset: str) -> ChampionMove | None:
         """Return the move that made the present champion; None before the first."""
         moves = self._moves(select(champions).where(champions.c.dataset == dataset), newest=1)

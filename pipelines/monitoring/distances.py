@@ -18,6 +18,8 @@ Integers = npt.NDArray[np.int64]
 
 # Evidently's own: keeps the norm of a column that is (almost) constant from blowing up.
 _SMALLEST_NORM = 0.001
+# The square of a larger number may overflow; in units of the largest one the distance is the same.
+_LARGEST = 1e150
 
 
 def normed_wasserstein(reference: Floats, current: Floats) -> float:
@@ -40,6 +42,8 @@ def normed_wasserstein(reference: Floats, current: Floats) -> float:
     """
     if not reference.size or not current.size:
         return math.nan
+    unit = _unit(reference, current)
+    reference, current = reference / unit, current / unit
     norm = max(float(np.std(reference)), _SMALLEST_NORM)
     return float(stats.wasserstein_distance(reference, current)) / norm
 
@@ -92,6 +96,7 @@ def block_wasserstein(values: Floats, days: Integers, starts: Sequence[int], blo
     distances = np.full(len(starts), math.nan)
     if ordered.size < 2:
         return distances
+    ordered = ordered / _unit(ordered)
     steps = np.diff(ordered)
     ranks = np.arange(1, ordered.size + 1)
     centred = ordered - ordered.mean()
@@ -145,6 +150,12 @@ def block_sums(per_day: Floats, starts: Sequence[int], block_days: int) -> Float
     first = np.asarray(starts, dtype=np.int64)
     last = np.minimum(first + block_days, per_day.shape[0])
     return np.asarray(running[last] - running[first], dtype=np.float64)
+
+
+def _unit(*samples: Floats) -> float:
+    """Return what to divide values by, so that their squares can be summed: 1 but for very large ones."""
+    largest = max(float(np.abs(sample).max()) for sample in samples)
+    return largest if largest > _LARGEST else 1.0
 
 
 def _shares(counts: Floats) -> Floats:

@@ -11,15 +11,19 @@ import pyarrow as pa
 from pipelines.config import DatasetConfig
 from pipelines.monitoring.calibration import Calibration
 from pipelines.monitoring.distances import Floats, jensen_shannon, normed_wasserstein
-from pipelines.monitoring.reference import Reference, category_codes, is_missing, numeric_values
+from pipelines.monitoring.reference import (
+    MIN_ROWS,
+    Reference,
+    category_codes,
+    is_missing,
+    numeric_values,
+)
 from pipelines.records import ColumnDrift
 
 WASSERSTEIN = "wasserstein"
 JENSEN_SHANNON = "jensenshannon"
 MISSING_SHARE = "missing_share"
 
-# Fewer rows say nothing about a distribution: a window that small is recorded, never judged.
-MIN_ROWS = 30
 _DECIMALS = 9
 
 
@@ -49,7 +53,7 @@ def judge_columns(
             before, now = numeric_values(reference.table, name), numeric_values(current, name)
             found = judge_values(name, before, now, threshold)
         else:
-            found = _judge_categories(name, reference.table, current, threshold)
+            found = judge_categories(name, reference.table, current, threshold)
         judged += [found] if found else []
         before_share = float(is_missing(reference.table, name).mean())
         now_share = float(is_missing(current, name).mean())
@@ -87,9 +91,10 @@ def is_worse(value: float | None, floor: float | None, *, greater_is_better: boo
     return value < floor if greater_is_better else value > floor
 
 
-def _judge_categories(
+def judge_categories(
     name: str, reference: pa.Table, current: pa.Table, threshold: float
 ) -> ColumnDrift | None:
+    """Return how far shares of categories moved; None for fewer than 30 current values, or none before."""
     before, now = category_codes(reference, current, column=name)
     n_codes = max(int(before.max(initial=-1)), int(now.max(initial=-1))) + 1
     counts = [np.bincount(codes[codes >= 0], minlength=n_codes).astype(np.float64) for codes in (before, now)]

@@ -24,7 +24,14 @@ os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently looks at it while it is 
 with warnings.catch_warnings():
     # Evidently and what it imports use what NumPy and Litestar have deprecated; nothing of ours.
     warnings.simplefilter("ignore")
-    from evidently import BinaryClassification, DataDefinition, Dataset, Regression, Report
+    from evidently import (
+        BinaryClassification,
+        DataDefinition,
+        Dataset,
+        MulticlassClassification,
+        Regression,
+        Report,
+    )
     from evidently.presets import DataDriftPreset
     from evidently.presets.classification import ClassificationQuality
     from evidently.presets.regression import RegressionQuality
@@ -107,25 +114,29 @@ def performance_page(reference: pa.Table, cohort: pa.Table, *, config: DatasetCo
     EngineError
         If Evidently fails.
     """
-    is_binary = config.task == "binary"
-    before = _scored(_thinned(reference, _MAX_REFERENCE_ROWS), config.target, is_binary=is_binary)
-    now = _scored(_thinned(cohort, _MAX_CURRENT_ROWS), config.target, is_binary=is_binary)
-    if min(before["target"].nunique(), now["target"].nunique()) < (2 if is_binary else 1):
+    before = _scored(_thinned(reference, _MAX_REFERENCE_ROWS), config)
+    now = _scored(_thinned(cohort, _MAX_CURRENT_ROWS), config)
+    n_least = 1 if config.task == "regression" else 2
+    if min(before["target"].nunique(), now["target"].nunique()) < n_least:
         return None
-    if is_binary:
+    if config.task == "regression":
         definition = DataDefinition(
-            numerical_columns=["prediction"],
-            categorical_columns=["target"],
-            classification=[
-                BinaryClassification(target="target", prediction_probas="prediction", pos_label=1)
-            ],
+            numerical_columns=["prediction", "target"],
+            regression=[Regression(target="target", prediction="prediction")],
         )
-        return _render(ClassificationQuality(conf_matrix=True, pr_curve=True), before, now, definition)
+        return _render(RegressionQuality(), before, now, definition)
+    if config.task == "multiclass":
+        definition = DataDefinition(
+            categorical_columns=["target", "prediction"],
+            classification=[MulticlassClassification(target="target", prediction_labels="prediction")],
+        )
+        return _render(ClassificationQuality(conf_matrix=True), before, now, definition)
     definition = DataDefinition(
-        numerical_columns=["prediction", "target"],
-        regression=[Regression(target="target", prediction="prediction")],
+        numerical_columns=["prediction"],
+        categorical_columns=["target"],
+        classification=[BinaryClassification(target="target", prediction_probas="prediction", pos_label=1)],
     )
-    return _render(RegressionQuality(), before, now, definition)
+    return _render(ClassificationQuality(conf_matrix=True, pr_curve=True), before, now, definition)
 
 
 def _render(
@@ -178,11 +189,15 @@ def _frame(table: pa.Table, numeric: set[str]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _scored(table: pa.Table, target: str, *, is_binary: bool) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "target": table[target].to_pandas().astype("float64"),
-            "prediction": table[PREDICTION].to_pandas().astype("float64"),
-        }
-    ).dropna()
-    return frame.astype({"target": "int64"}) if is_binary else frame
+def _scored(table: pa.Table, config: DatasetConfig) -> pd.DataFrame:
+    """Return target and prediction of the rows that have both; of a multiclass task by their names."""
+    target = table[config.target].to_pandas().astype("float64")
+    if config.task == "multiclass":
+        names = dict(enumerate(map(_safe, config.classes)))
+        frame = pd.DataFrame(
+            {"target": target.map(names), "prediction": table[PREDICTION].to_pandas()}
+        ).dropna()
+        return frame.astype("object").assign(prediction=frame["prediction"].map(_safe))
+    guess = table[PREDICTION].to_pandas().astype("float64")
+    frame = pd.DataFrame({"target": target, "prediction": guess}).dropna()
+    return frame.astype({"target": "int64"}) if config.task == "binary" else frame

@@ -8,9 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.config import DatasetConfig
+from pipelines.features.target import describe_strangers
 from pipelines.metrics import primary_metric
-from pipelines.monitoring.calibration import Calibrations
-from pipelines.monitoring.drift import drifted_fraction, is_worse, judge_columns, judge_values
+from pipelines.monitoring.calibration import Calibration, Calibrations
+from pipelines.monitoring.drift import (
+    drifted_fraction,
+    is_worse,
+    judge_categories,
+    judge_columns,
+    judge_values,
+)
 from pipelines.monitoring.performance import measure
 from pipelines.monitoring.reference import PREDICTION, Reference, numeric_values
 from pipelines.monitoring.window import Window
@@ -52,7 +59,7 @@ class Judge:
         DriftRecord
             Never confirmed; ``n_alarm_nights`` is 1 for an alarm, else 0.
         """
-        calibration = self.calibrations.of(_n_days(window.features))
+        calibration = self._calibration(window.features)
         columns = judge_columns(self.reference, window.features, calibration, self.config)
         fraction = drifted_fraction(columns)
         prediction, label = self._prediction(window), self._label(window)
@@ -84,17 +91,22 @@ class Judge:
                 "is_alarm": is_alarm,
                 "is_confirmed": False,
                 "n_alarm_nights": int(is_alarm),
+                "notes": self._notes(window, calibration),
             }
         )
 
     def _prediction(self, window: Window) -> ColumnDrift | None:
-        threshold = self.calibrations.of(_n_days(window.predictions)).prediction
+        threshold = self._calibration(window.predictions).prediction
+        if self.config.task == "multiclass":
+            return judge_categories(PREDICTION, self.reference.holdout, window.predictions, threshold)
         holdout = numeric_values(self.reference.holdout, PREDICTION)
         return judge_values(PREDICTION, holdout, numeric_values(window.predictions, PREDICTION), threshold)
 
     def _label(self, window: Window) -> ColumnDrift | None:
         target = self.config.target
-        threshold = self.calibrations.of(_n_days(window.labels)).label
+        threshold = self._calibration(window.labels).label
+        if self.config.task == "multiclass":
+            return judge_categories(target, self.reference.table, window.labels, threshold)
         before = numeric_values(self.reference.table, target)
         return judge_values(target, before, numeric_values(window.labels, target), threshold)
 
@@ -104,7 +116,16 @@ class Judge:
         n_days = _n_days(window.labelled)
         if 2 * n_days < self.config.monitoring.window_days:
             return value, None
-        return value, self.calibrations.of(n_days).performance_floor
+        return value, self._calibration(window.labelled).performance_floor
+
+    def _calibration(self, table: pa.Table) -> Calibration:
+        return self.calibrations.of(_n_days(table), n_rows=table.num_rows)
+
+    def _notes(self, window: Window, calibration: Calibration) -> tuple[str, ...]:
+        notes = [calibration.reason] if calibration.reason else []
+        if window.strangers:
+            notes.append(describe_strangers(window.strangers, self.config))
+        return tuple(notes)
 
 
 def _n_days(table: pa.Table) -> int:

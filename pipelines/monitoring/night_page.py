@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 
+from pipelines.monitoring.night_facts import NightFacts
+from pipelines.monitoring.validation_sections import (
+    notes_section,
+    quarantine_section,
+    stage_sections,
+    validation_section,
+)
 from pipelines.records import ColumnDrift, DriftRecord, PerformanceRecord
 
 _STYLE = """
@@ -24,7 +30,9 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; }
 tr.drifted td { color: var(--alarm); font-weight: 600; }
-a { color: inherit; }
+a { color: inherit; } ul { margin: .25rem 0; padding-left: 1.25rem; }
+code, pre { font: .9em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
+pre { background: var(--card); padding: .75rem 1rem; overflow-x: auto; }
 """
 
 _METHODS = {
@@ -34,43 +42,48 @@ _METHODS = {
 }
 
 
-def night_page(record: DriftRecord, performance: PerformanceRecord | None, links: Mapping[str, str]) -> str:
-    """Return the summary of a night as HTML.
+def night_page(facts: NightFacts) -> str:
+    """Return the summary of a night as HTML; it loads and runs nothing.
 
-    Parameters
-    ----------
-    record : DriftRecord
-        The verdict.
-    performance : PerformanceRecord, optional
-        How the newest cohort did whose labels are in.
-    links : mapping of str to str
-        The text of each link, and the relative address that it leads to.
+    A night that was refused, or not scored yet, has a page too: it says what there is to do.
     """
-    title = f"{record.dataset} {record.partition_key}"
+    title = escape(f"{facts.dataset} {facts.partition_key}")
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{escape(title)}</title>
+<title>{title}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
-<h1>{escape(title)}</h1>
-<p class="soft">Model version {escape(record.model_version)}, days {escape(record.window[0])}
-to {escape(record.window[1])} against the rows that it was made and judged on.</p>
-{_verdict(record)}
-<p>{" · ".join(_link(text, address) for text, address in links.items())}</p>
-<h2>Features</h2>
-{_drift_table(record.columns) if record.columns else "<p>Too few rows to compare.</p>"}
-<h2>Predictions and labels</h2>
-{_drift_table([drift for drift in (record.prediction, record.label) if drift]) or "<p>Not known yet.</p>"}
-<h2>Performance</h2>
-{_performance(record, performance)}
+<h1>{title}</h1>
+<p>{" · ".join(_link(text, address) for text, address in facts.links.items())}</p>
+{notes_section(facts.notes)}
+{validation_section(facts)}
+{quarantine_section(facts)}
+{stage_sections(facts.stages)}
+{_drift_sections(facts.drift, facts.performance)}
 </body>
 </html>
 """
+
+
+def _drift_sections(record: DriftRecord | None, performance: PerformanceRecord | None) -> str:
+    if record is None:
+        return "<h2>Drift</h2>\n<p>Not monitored yet.</p>"
+    others = [drift for drift in (record.prediction, record.label) if drift]
+    return f"""<h2>Drift</h2>
+<p class="soft">Model version {escape(record.model_version)}, days {escape(record.window[0])}
+to {escape(record.window[1])} against the rows that it was made and judged on.</p>
+{_verdict(record)}
+<h2>Drift of features</h2>
+{_drift_table(record.columns) if record.columns else "<p>Too few rows to compare.</p>"}
+<h2>Drift of predictions and labels</h2>
+{_drift_table(others) or "<p>Not known yet.</p>"}
+<h2>Performance</h2>
+{_performance(record, performance)}"""
 
 
 def _verdict(record: DriftRecord) -> str:

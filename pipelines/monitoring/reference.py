@@ -18,7 +18,10 @@ from pipelines.errors import IntegrityError
 from pipelines.monitoring.distances import Floats, Integers
 
 PREDICTION = "prediction"
+PROBABILITY = "probability_"
 IS_HOLDOUT = "is_holdout"
+# Fewer rows say nothing about a distribution: a window that small is recorded, never judged.
+MIN_ROWS = 30
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,9 @@ class Reference:
     Parameters
     ----------
     table : pyarrow.Table, shape (n, k)
-        ``row_id``, ``partition_key``, ``event_time``, the features, ``prediction``, the target and
-        ``is_holdout``; features and target may be null.
+        ``row_id``, ``partition_key``, ``event_time``, the features, ``prediction`` (of a multiclass task also
+        ``probability_0`` to ``_<K-1>``), the target as a number and ``is_holdout``; features and target may
+        be null.
     digest : str
         SHA-256 of the file they came from, in hex.
     """
@@ -56,6 +60,8 @@ def read_reference(path: Path, config: DatasetConfig) -> Reference:
         If it is not readable, lacks a column, or has no rows.
     """
     needed = ["partition_key", *config.features.columns, PREDICTION, config.target, IS_HOLDOUT]
+    if config.task == "multiclass":
+        needed += [f"{PROBABILITY}{number}" for number in range(len(config.classes))]
     try:
         content = path.read_bytes()
         table = pq.read_table(pa.BufferReader(content))
@@ -89,6 +95,18 @@ def numeric_values(table: pa.Table, column: str) -> Floats:
     values = np.array(plain, dtype=np.float64)
     values[~np.isfinite(values)] = np.nan
     return values
+
+
+def predicted_values(table: pa.Table, task: str) -> Floats:
+    """Return the predictions of scored rows as metrics take them: shape (n,), or (n, K) of a multiclass task.
+
+    A class that a row's model did not know has no probability there: 0.
+    """
+    if task != "multiclass":
+        return numeric_values(table, PREDICTION)
+    names = [name for name in table.column_names if name.startswith(PROBABILITY)]
+    names.sort(key=lambda name: int(name.removeprefix(PROBABILITY)))
+    return np.nan_to_num(np.column_stack([numeric_values(table, name) for name in names]))
 
 
 def category_codes(*tables: pa.Table, column: str) -> list[Integers]:

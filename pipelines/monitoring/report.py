@@ -1,9 +1,11 @@
-"""The pages of one night: our summary, Evidently's reports, and all of it as JSON."""
+"""What a night's drift was judged by: Evidently's reports, and all of it as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.config import DatasetConfig
+from pipelines.errors import EngineError
 from pipelines.monitoring.evidently_pages import EvidentlyPage, drift_page, performance_page
 from pipelines.monitoring.files import write_atomically
-from pipelines.monitoring.night_page import night_page
 from pipelines.monitoring.reference import Reference
 from pipelines.monitoring.window import Window
 from pipelines.records import Decision, DriftRecord, PerformanceRecord
+
+_log = logging.getLogger(__name__)
+
+_PLAIN_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'">
+<title>Not drawn</title></head>
+<body><h1>Evidently could not draw this page</h1>
+<p>{reason}</p>
+<p>The verdict does not depend on it: the <a href="index.html">night's page</a> and
+<a href="drift.json">drift.json</a> have every distance and threshold.</p></body></html>
+"""
 
 
 def write_report(
@@ -25,9 +39,8 @@ def write_report(
     record: DriftRecord,
     performance: PerformanceRecord | None,
     pages: Mapping[str, EvidentlyPage | None],
-    links: Mapping[str, str],
 ) -> None:
-    """Write a night's pages into ``folder``; a repeat replaces them.
+    """Write what a night's drift was judged by into ``folder``; a repeat replaces it.
 
     Parameters
     ----------
@@ -37,8 +50,6 @@ def write_report(
         How the newest labelled cohort did.
     pages : mapping of str to EvidentlyPage or None
         Evidently's page by name; it becomes ``<name>.html``, and None takes an older one away.
-    links : mapping of str to str
-        Further links of the summary, by their text.
 
     Raises
     ------
@@ -58,8 +69,6 @@ def write_report(
         "evidently": {name: page.content for name, page in drawn.items()},
     }
     write_atomically(folder / "drift.json", json.dumps(content, indent=1, sort_keys=True))
-    to_pages = {f"Evidently: {name}": f"{name}.html" for name in drawn} | {"JSON": "drift.json"}
-    write_atomically(folder / "index.html", night_page(record, performance, to_pages | dict(links)))
 
 
 def evidently_pages(
@@ -67,17 +76,32 @@ def evidently_pages(
 ) -> dict[str, EvidentlyPage | None]:
     """Return Evidently's pages of a night: ``drift``, and ``performance`` of the newest labelled day.
 
-    Raises
-    ------
-    EngineError
-        If Evidently fails.
+    They illustrate a verdict that was made without Evidently: where it fails on a table, a plain page that
+    gives the reason stands in for its own.
     """
     return {
-        "drift": drift_page(
-            reference.table, window.features, columns=record.columns, alarm_fraction=record.alarm_fraction
+        "drift": _drawn_or_why_not(
+            lambda: drift_page(
+                reference.table,
+                window.features,
+                columns=record.columns,
+                alarm_fraction=record.alarm_fraction,
+            )
         ),
-        "performance": performance_page(reference.holdout, _newest_day(window.labelled), config=config),
+        "performance": _drawn_or_why_not(
+            lambda: performance_page(reference.holdout, _newest_day(window.labelled), config=config)
+        ),
     }
+
+
+def _drawn_or_why_not(draw: Callable[[], EvidentlyPage | None]) -> EvidentlyPage | None:
+    try:
+        return draw()
+    except EngineError as error:
+        _log.warning("%s", error)
+        return EvidentlyPage(
+            html=_PLAIN_PAGE.format(reason=escape(str(error))), content={"error": str(error)}
+        )
 
 
 def _newest_day(table: pa.Table) -> pa.Table:

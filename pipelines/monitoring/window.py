@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pipelines.config import DatasetConfig
 from pipelines.errors import NotReadyError
 from pipelines.features.query import load_features
+from pipelines.features.target import encode_target
 from pipelines.monitoring.performance import join_labels
 from pipelines.records import partition_range, shift_partition
 from pipelines.storage.lake import Lake
@@ -28,12 +29,14 @@ class Window:
     predictions : pyarrow.Table
         The model's own predictions of those days.
     labels : pyarrow.Table
-        ``row_id``, ``partition_key`` and the target of the published rows of the last
+        ``row_id``, ``partition_key`` and the target, as a number, of the published rows of the last
         ``window_days`` days whose labels had come by that night.
     labelled : pyarrow.Table
         The model's predictions of those days, joined with the labels.
     first, last : str
         The partition keys that the window of features starts and ends with.
+    strangers : mapping of str to int
+        Labels of those days that are none of the classes, and how often each occurs.
     """
 
     features: pa.Table
@@ -42,6 +45,7 @@ class Window:
     labelled: pa.Table
     first: str
     last: str
+    strangers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class WindowReader:
             raise NotReadyError(
                 f"{self.dataset} has no published rows from {days[0]} to {days[-1]} to judge."
             )
-        labels = self._labels([day for day in mature_days if day in published])
+        labels, strangers = self._labels([day for day in mature_days if day in published])
         return Window(
             features=load_features(
                 self.lake,
@@ -96,6 +100,7 @@ class WindowReader:
             labelled=join_labels(self._predictions(mature_days, model_version), labels, self.config.target),
             first=days[0],
             last=days[-1],
+            strangers=strangers,
         )
 
     def _days(self, last: str) -> list[str]:
@@ -105,10 +110,15 @@ class WindowReader:
         found = self.lake.read(self.dataset, "predictions", partitions=days)
         return found.filter(pc.equal(found["model_version"], model_version))
 
-    def _labels(self, days: Sequence[str]) -> pa.Table:
-        """Return the known labels of published rows; what went to quarantine was never scored."""
+    def _labels(self, days: Sequence[str]) -> tuple[pa.Table, Mapping[str, int]]:
+        """Return the known labels of published rows as numbers, and those that are none of the classes.
+
+        What went to quarantine was never scored.
+        """
         target = self.config.target
         labels = self.lake.read(self.dataset, "labels", partitions=days, columns=["row_id", target])
         rows = self.lake.read(self.dataset, "validated", partitions=days, columns=["row_id"])
-        is_known = pc.and_(pc.is_in(labels["row_id"], value_set=rows["row_id"]), pc.is_valid(labels[target]))
-        return labels.filter(is_known)
+        labels = labels.filter(pc.is_in(labels["row_id"], value_set=rows["row_id"]))
+        encoded = encode_target(labels[target], self.config)
+        labels = labels.set_column(labels.column_names.index(target), target, encoded.values)
+        return labels.filter(pc.is_valid(labels[target])), encoded.strangers

@@ -133,7 +133,8 @@ def beats_naive_baseline(value: float, naive: float, *, task: Task, min_gain: fl
     value, naive : float
         The primary metric of the challenger and of the naive model, on the holdout.
     min_gain : float
-        For ``auc`` the difference asked for; for ``rmse`` the share of the naive error to be saved.
+        For ``auc`` the difference asked for; for ``rmse`` and ``log_loss`` the share of the naive error to be
+        saved.
     """
     metric = primary_metric(task)
     if metric.greater_is_better:
@@ -150,7 +151,12 @@ def beats_naive_baseline(value: float, naive: float, *, task: Task, min_gain: fl
 
 
 def beats_champion(
-    gain: BootstrapGain | None, *, champion: str | None, task: Task, config: PromotionConfig
+    gain: BootstrapGain | None,
+    *,
+    champion: str | None,
+    task: Task,
+    config: PromotionConfig,
+    unit: str = "days",
 ) -> GateResult:
     """Ask that the challenger is better than the champion on the same rows, by more than luck.
 
@@ -160,10 +166,13 @@ def beats_champion(
         Over the days of the challenger's holdout; None where there is no champion yet.
     champion : str, optional
         The champion's version.
+    unit : str
+        What was resampled, in words.
     """
+    of_unit = "" if unit == "days" else f" of {unit}"
     required = (
         f"a mean gain of at least {config.min_gain:g}, "
-        f"better in at least {config.confidence:.0%} of the resamples"
+        f"better in at least {config.confidence:.0%} of the resamples{of_unit}"
     )
     if gain is None:
         return GateResult(

@@ -79,7 +79,8 @@ class Registry:
         trained : TrainedModel
             With ``mlflow_run_id`` empty; its metrics become the run's.
         outputs : pathlib.Path
-            A folder with ``bundle/``, ``reference.parquet``, ``metrics.json`` and perhaps ``plots/``.
+            A folder with ``bundle/``, ``reference.parquet``, ``reference_profile.json``, ``metrics.json`` and
+            perhaps ``plots/``.
         params, tags : mapping of str to str
             What a person looks for in MLflow's pages.
         files : sequence of pathlib.Path
@@ -90,7 +91,7 @@ class Registry:
         Returns
         -------
         TrainedModel
-            With its run and the digest of its reference rows.
+            With its run and the digests of its reference rows and profile.
         """
         with engine_errors(f"log the training of {trained.dataset}"):
             run = self._client.create_run(
@@ -102,6 +103,7 @@ class Registry:
                 update={
                     "mlflow_run_id": run.info.run_id,
                     "reference_digest": file_digest(outputs / runs.REFERENCE),
+                    "profile_digest": file_digest(outputs / runs.PROFILE),
                 }
             )
             status = "FAILED"
@@ -187,6 +189,21 @@ class Registry:
             self._models / dataset / model_version / runs.REFERENCE,
             digest=trained.reference_digest,
             fetch=lambda folder: runs.fetch(self._client, trained.mlflow_run_id, runs.REFERENCE, folder),
+            digest_of=file_digest,
+        )
+
+    def reference_profile(self, dataset: str, model_version: str) -> Path | None:
+        """Return a local copy of what a version's training saw of each column, a JSON file.
+
+        None for a model from before it was kept; raises as :meth:`bundle`.
+        """
+        trained = training_record(dataset, model_version, ledger=self._ledger).trained
+        if not trained.profile_digest:
+            return None
+        return verified_copy(
+            self._models / dataset / model_version / runs.PROFILE,
+            digest=trained.profile_digest,
+            fetch=lambda folder: runs.fetch(self._client, trained.mlflow_run_id, runs.PROFILE, folder),
             digest_of=file_digest,
         )
 

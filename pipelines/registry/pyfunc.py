@@ -7,16 +7,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipelines.bundle.files import GOLDEN_FILE, PREDICTION
+from pipelines.bundle.description import BundleDescription
+from pipelines.bundle.files import PREDICTION, output_columns, read_bundle
 
 with warnings.catch_warnings():
     # MLflow warns of its own type hints when it is imported.
     warnings.simplefilter("ignore", UserWarning)
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 # Named, not inferred: inferring them loads the model in a fresh process and takes forty times as long.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "torch")
@@ -40,19 +40,24 @@ def save_pyfunc(bundle: Path, python_model: Path, target: Path) -> None:
     This is a convenience for people and for MLflow's server. Holdfast itself reads the bundle,
     whose digest the ledger keeps, and runs no code that came with a model.
     """
-    features = pq.read_table(bundle / GOLDEN_FILE).drop_columns([PREDICTION])
+    read = read_bundle(bundle)
+    features = read.golden.drop_columns(list(output_columns(read.description)))
     mlflow.pyfunc.save_model(
         path=str(target),
         python_model=str(python_model),
         artifacts={"bundle": str(bundle)},
-        signature=_signature(features.schema),
+        signature=_signature(features.schema, read.description),
         input_example=features.slice(0, _N_EXAMPLES).to_pandas(),
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
 
 
-def _signature(features: pa.Schema) -> ModelSignature:
-    """Return the feature columns as MLflow's input; every one may be null."""
+def _signature(features: pa.Schema, description: BundleDescription) -> ModelSignature:
+    """Return the feature columns as MLflow's input (every one may be null), and what comes of them."""
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.double)]
+    if description.task == "multiclass":
+        outputs = [ColSpec(DataType.string, name=PREDICTION)]
+        outputs += [ColSpec(DataType.double, name=name) for name in output_columns(description)]
     return ModelSignature(
         inputs=Schema(
             [
@@ -64,5 +69,5 @@ def _signature(features: pa.Schema) -> ModelSignature:
                 for field in features
             ]
         ),
-        outputs=Schema([ColSpec(DataType.double)]),
+        outputs=Schema(outputs),
     )

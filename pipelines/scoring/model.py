@@ -11,6 +11,7 @@ import torch
 
 from pipelines.bundle.description import NetworkArchitecture
 from pipelines.bundle.files import Bundle
+from pipelines.config import Task
 from pipelines.features.encoding import Encoded
 from pipelines.scoring.network import EmbeddingNetwork
 from pipelines.scoring.trees import TreeEnsemble
@@ -29,7 +30,7 @@ class LoadedModel:
 
     def __init__(self, bundle: Bundle, device: str) -> None:
         encoding = bundle.description.encoding
-        self._is_binary = bundle.description.task == "binary"
+        self._task = bundle.description.task
         self._device = torch.device(device)
         architecture = bundle.description.architecture
         if isinstance(architecture, NetworkArchitecture):
@@ -40,7 +41,7 @@ class LoadedModel:
             self._family = TreeEnsemble(bundle.tensors, encoding, self._device)
 
     def predict(self, encoded: Encoded) -> npt.NDArray[np.float64]:
-        """Return the probability of 1 (task ``binary``) or the value (``regression``) of each row.
+        """Return the probability of 1 (task ``binary``), of each class (``multiclass``), or the value.
 
         Parameters
         ----------
@@ -49,15 +50,21 @@ class LoadedModel:
 
         Returns
         -------
-        ndarray of float64, shape (n,)
+        ndarray of float64, shape (n,), or (n, K) for task ``multiclass``
         """
         with torch.inference_mode(), _one_thread():
             numeric = torch.from_numpy(encoded.numeric).to(self._device)
             codes = torch.from_numpy(encoded.codes).to(self._device)
             raw = self._family(numeric, codes)
-            predictions = torch.sigmoid(raw) if self._is_binary else raw
-            array: npt.NDArray[np.float64] = predictions.cpu().numpy()
+            array: npt.NDArray[np.float64] = _outcome(raw, self._task).cpu().numpy()
         return array
+
+
+def _outcome(raw: torch.Tensor, task: Task) -> torch.Tensor:
+    """Return what the sums of a model, shape (n, outputs), mean for a task."""
+    if task == "multiclass":
+        return torch.softmax(raw, dim=1)
+    return torch.sigmoid(raw[:, 0]) if task == "binary" else raw[:, 0]
 
 
 @contextmanager

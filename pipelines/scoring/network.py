@@ -18,7 +18,7 @@ _BLOCK_ROWS = {"cpu": 2**13, "cuda": 2**18}
 
 
 class EmbeddingNetwork:
-    """The network's one output, for encoded rows.
+    """The network's outputs, for encoded rows.
 
     All is reckoned in float64, from weights that were trained in float32: so CPU, GPU and the
     training library agree far below any tolerance, whatever the order of their sums.
@@ -55,7 +55,7 @@ class EmbeddingNetwork:
         self._block_rows = _BLOCK_ROWS[device.type]
 
     def __call__(self, numeric: Tensor, codes: Tensor) -> Tensor:
-        """Return the output in the units of the target (log-odds, for task ``binary``).
+        """Return the outputs in the units of the target (log-odds, for the tasks with classes).
 
         Parameters and result are as for :class:`~pipelines.scoring.trees.TreeEnsemble`.
         """
@@ -73,4 +73,4 @@ class EmbeddingNetwork:
         for weight, bias in self._layers[:-1]:
             hidden = functional.relu(functional.linear(hidden, weight, bias))
         weight, bias = self._layers[-1]
-        return functional.linear(hidden, weight, bias)[:, 0] * self._scale + self._shift
+        return functional.linear(hidden, weight, bias) * self._scale + self._shift

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.bundle.files import PREDICTION, Bundle, read_bundle
+from pipelines.bundle.files import Bundle, output_columns, read_bundle
 from pipelines.config import PROJECT_ROOT
 from pipelines.errors import EngineError, IntegrityError
 from pipelines.features.encoding import Encoded
@@ -30,7 +30,6 @@ from pipelines.scoring.model import LoadedModel
 _MODULE = "pipelines.scoring.process"
 _END_SECONDS = 30
 _MAX_LAST_WORDS = 1_500
-_REPLY = pa.schema([(PREDICTION, pa.float64())])
 
 
 class ModelProcess:
@@ -65,6 +64,7 @@ class ModelProcess:
             os.close(child_end)
         assert self._process.stdin is not None, "a pipe was asked for"  # noqa: S101
         self._requests = self._process.stdin
+        self._is_multiclass = bundle.description.task == "multiclass"
         encoding = bundle.description.encoding
         self._schema = _request_schema(len(encoding.numeric), len(encoding.categorical))
         self._writer = pa.ipc.new_stream(self._requests, self._schema)
@@ -89,8 +89,8 @@ class ModelProcess:
             reply = self._reader.read_next_batch()
         except (OSError, pa.ArrowException, StopIteration) as error:
             raise EngineError(f"The scoring process failed: {self._last_words()}") from error
-        predictions: npt.NDArray[np.float64] = reply.column(PREDICTION).to_numpy()
-        return predictions
+        columns = [column.to_numpy() for column in reply.columns]
+        return np.column_stack(columns) if self._is_multiclass else columns[0]
 
     def close(self) -> None:
         """End the process and wait for it; again is harmless."""
@@ -126,11 +126,13 @@ def serve(path: Path, digest: str, device: str, requests: IO[bytes], replies: IO
     if bundle.digest != digest:
         raise IntegrityError(f"{path} has changed since it was opened.")
     model = LoadedModel(bundle, device)
-    writer = pa.ipc.new_stream(replies, _REPLY)
+    schema = pa.schema([(name, pa.float64()) for name in output_columns(bundle.description)])
+    writer = pa.ipc.new_stream(replies, schema)
     n_numeric = len(bundle.description.encoding.numeric)
     for batch in pa.ipc.open_stream(requests):
         predictions = model.predict(_encoded(batch, n_numeric))
-        writer.write_batch(pa.record_batch([pa.array(predictions)], schema=_REPLY))
+        columns = [pa.array(column) for column in predictions.reshape(len(predictions), -1).T]
+        writer.write_batch(pa.record_batch(columns, schema=schema))
         replies.flush()
 
 

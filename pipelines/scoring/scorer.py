@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.bundle.description import BundleDescription
-from pipelines.bundle.files import PREDICTION, Bundle, read_bundle
+from pipelines.bundle.files import Bundle, outputs_of, read_bundle
 from pipelines.errors import IntegrityError
 from pipelines.features.encoding import encode
 from pipelines.scoring.device import Device, choose_device
@@ -94,7 +94,7 @@ class Scorer:
     def predict(
         self, features: pa.Table, *, progress: Callable[[int, int], None] | None = None
     ) -> npt.NDArray[np.float64]:
-        """Return the probability of 1 (task ``binary``) or the value (``regression``) of each row.
+        """Return the probability of 1 (task ``binary``), of each class (``multiclass``), or the value.
 
         Parameters
         ----------
@@ -106,16 +106,18 @@ class Scorer:
 
         Returns
         -------
-        ndarray of float64, shape (n,)
+        ndarray of float64, shape (n,), or (n, K) for task ``multiclass``
 
         Raises
         ------
         SchemaError
             If a feature column is missing, or a numeric one holds something else.
         """
-        predictions = np.empty(features.num_rows)
+        description = self._bundle.description
+        shape = (features.num_rows, description.n_outputs)
+        predictions = np.empty(shape if description.task == "multiclass" else shape[:1])
         for first in range(0, features.num_rows, SHARD_ROWS):
-            shard = encode(features.slice(first, SHARD_ROWS), self._bundle.description.encoding)
+            shard = encode(features.slice(first, SHARD_ROWS), description.encoding)
             n_done = first + len(shard.numeric)
             predictions[first:n_done] = self._model.predict(shard)
             if progress is not None:
@@ -135,7 +137,7 @@ class Scorer:
 
     def _verify(self) -> None:
         golden = self._bundle.golden
-        expected = golden[PREDICTION].to_numpy()
+        expected = outputs_of(golden, self._bundle.description)
         error = np.abs(self.predict(golden) - expected) / np.maximum(1.0, np.abs(expected))
         # The comparison is also false for nan.
         if not (error <= TOLERANCE).all():

@@ -57,7 +57,7 @@ class TreeEnsemble:
             _column(index, splits, tensors["category_left"], encoding).to(device)
             for index in np.unique(splits.feature).tolist()
         ]
-        self._baseline = float(tensors["baseline"][0])
+        self._baseline = torch.from_numpy(tensors["baseline"]).to(device)
         self._all_leaves = torch.from_numpy(splits.all_leaves).to(device)
         self._values = torch.from_numpy(_padded_leaf_values(tensors)).to(device)
         n_trees = len(splits.all_leaves)
@@ -66,7 +66,7 @@ class TreeEnsemble:
         self._block_rows = max(64, _BLOCK_CELLS[device.type] // max(1, n_trees))
 
     def __call__(self, numeric: Tensor, codes: Tensor) -> Tensor:
-        """Return baseline plus trees.
+        """Return baseline plus trees, for each output.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class TreeEnsemble:
 
         Returns
         -------
-        float64 tensor, shape (n,)
+        float64 tensor, shape (n, outputs)
         """
         intervals = [
             column.rows(
@@ -88,7 +88,8 @@ class TreeEnsemble:
             for column in self._columns
         ]
         n_rows = len(numeric)
-        total = torch.full((n_rows,), self._baseline, dtype=torch.float64, device=numeric.device)
+        n_outputs = len(self._baseline)
+        total = self._baseline.repeat(n_rows, 1)
         # Both are used again for every block: fresh memory for each would cost more than the sums.
         n_trees, n_block = len(self._all_leaves), min(self._block_rows, n_rows)
         leaves = self._all_leaves.new_empty((n_block, n_trees))
@@ -103,7 +104,8 @@ class TreeEnsemble:
                 leaves.bitwise_and_(kept)
             exponents = leaves.to(torch.float32).view(torch.int32).bitwise_right_shift_(_EXPONENT_SHIFT)
             chosen = exponents.add_(self._offsets).view(-1)
-            total[block] += self._values.index_select(0, chosen).view(n_block, n_trees).sum(dim=1)
+            added = self._values.index_select(0, chosen)
+            total[block] += added.view(n_block, n_trees // n_outputs, n_outputs).sum(dim=1)
         return total
 
 

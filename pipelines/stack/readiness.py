@@ -15,7 +15,7 @@ from pipelines.stack.airflow_api import AirflowApi
 from pipelines.stack.state import StackState
 from pipelines.stack.tail import last_lines
 
-DAGS_PER_DATASET = ("ingest", "score", "monitor", "retrain", "train", "promote", "rollback")
+DAGS_PER_DATASET = ("ingest", "arrive", "score", "monitor", "retrain", "train", "promote", "rollback")
 _PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 _HEALTH_SECONDS = 240.0
 _DAGS_SECONDS = 180.0

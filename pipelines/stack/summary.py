@@ -27,7 +27,7 @@ from pipelines.stack.table import aligned
 
 DecisionT = TypeVar("DecisionT", bound=Decision)
 NOTHING = "–"
-_STAGES = ("ingest", "score", "monitor", "retrain", "train", "promote", "rollback")
+_STAGES = ("ingest", "arrive", "score", "monitor", "retrain", "train", "promote", "rollback")
 
 
 @dataclass(frozen=True)

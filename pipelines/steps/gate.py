@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from pipelines.errors import IntegrityError, NotReadyError
 from pipelines.features.look_ahead import check_look_ahead
 from pipelines.features.query import load_features, read_query
+from pipelines.features.target import encode_target
 from pipelines.metrics import BootstrapGain, evaluate_predictions, paired_day_bootstrap, primary_metric
 from pipelines.records import (
     ChampionMove,
@@ -28,10 +30,12 @@ from pipelines.records import (
 from pipelines.registry import gates
 from pipelines.registry.challengers import training_record
 from pipelines.runtime import Runtime
+from pipelines.scoring.outcome import predict
 from pipelines.scoring.scorer import Scorer
 from pipelines.storage.digest import ROW_KEY
 from pipelines.storage.lake import PARTITION_COLUMN
 from pipelines.training.evaluation import baseline_metrics
+from pipelines.training.row_split import HOLDOUT, row_sides, row_units
 from pipelines.training.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
@@ -39,15 +43,24 @@ Floats = npt.NDArray[np.float64]
 
 # Fixed, so that the same models on the same rows always get the same verdict.
 _SEED = 20130101
+# Fewer days than this say nothing about how much days differ: groups of rows are resampled then.
+_MIN_DAYS = 3
 
 
 @dataclass(frozen=True)
 class _Holdout:
-    """The challenger's out-of-time days as the lake has them now; rows without a label have target nan."""
+    """The challenger's held-out rows as the lake has them now; those without a label have target nan.
+
+    ``units`` says which rows belong together when luck is measured, ``unit`` in words what they are;
+    ``published`` holds the features of all rows of the days, held out or not.
+    """
 
     days: list[str]
+    published: pa.Table
     features: pa.Table
     target: Floats
+    units: npt.NDArray[Any]
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -65,8 +78,9 @@ def gate(dataset: str, model_version: str, *, runtime: Runtime) -> GateRecord:
     """Evaluate every gate for a challenger, and put the evidence on record; a refusal is a value.
 
     Challenger and champion are scored by the one scorer on the same rows: the challenger's holdout
-    days, with features computed anew from the lake. The evidence holds against the champion of this
-    moment. A repeat for the version that such evidence made champion returns that evidence.
+    (its newest days, or the rows that their keys hold out), with features computed anew from the lake.
+    The evidence holds against the champion of this moment. A repeat for the version that such evidence
+    made champion returns that evidence.
 
     Raises
     ------
@@ -138,6 +152,7 @@ def _evaluate(
             champion=champion.model_version if champion else None,
             task=config.task,
             config=config.promotion,
+            unit=holdout.unit,
         ),
     )
 
@@ -153,32 +168,48 @@ def _load_holdout(trained: TrainedModel, runtime: Runtime) -> _Holdout:
             f"None of the days {span[0]} to {span[-1]}, on which {trained.dataset} holds its challenger to "
             "account, is in the lake with labels: ingest and validate them again."
         )
-    features = load_features(
+    published = features = load_features(
         lake, trained.dataset, config=config, project=runtime.settings.project, partitions=days
     )
     labels = lake.read(trained.dataset, "labels", partitions=days, columns=[ROW_KEY, config.target])
-    happened = labels[config.target].take(pc.index_in(features[ROW_KEY], labels[ROW_KEY]))
-    return _Holdout(days, features, _floats(happened))
+    known = encode_target(labels[config.target], config).values
+    target = _floats(known.take(pc.index_in(features[ROW_KEY], labels[ROW_KEY])))
+    if config.training.split == "rows":
+        is_held_out = _held_out(features[ROW_KEY], np.isfinite(target), config.training.holdout_fraction)
+        features, target = features.filter(pa.array(is_held_out)), target[is_held_out]
+    if config.training.split == "rows" or len(days) < _MIN_DAYS:
+        units, unit = row_units(features[ROW_KEY]), "groups of rows"
+    else:
+        units, unit = features[PARTITION_COLUMN].to_numpy(), "days"
+    return _Holdout(days, published, features, target, units, unit)
+
+
+def _held_out(row_ids: pa.ChunkedArray, is_labelled: npt.NDArray[np.bool_], fraction: float) -> Any:
+    """Return which rows a split by rows holds out, shape (n,): labelled ones only, as training has them."""
+    chosen = np.zeros(len(row_ids), dtype=np.bool_)
+    chosen[is_labelled] = row_sides(row_ids.filter(pa.array(is_labelled)), fraction) == HOLDOUT
+    return chosen
 
 
 def _measure(
     training: TrainingRecord, holdout: _Holdout, champion: ChampionMove | None, runtime: Runtime
 ) -> _Measured:
-    task = runtime.dataset(training.dataset).task
+    config = runtime.dataset(training.dataset)
+    task = config.task
     metric = primary_metric(task).name
 
     def measure(predictions: Floats) -> float:
         return evaluate_predictions(holdout.target, predictions, task)[metric]
 
-    naive = baseline_metrics(_seen(training.trained, runtime), holdout.target, task)[metric]
+    seen = _seen(training.trained, runtime)
+    naive = baseline_metrics(seen, holdout.target, task, n_classes=len(config.classes))[metric]
     ours, golden = _score_challenger(training, holdout, runtime)
     if champion is None:
         return _Measured(measure(ours), naive, champion=None, gain=None, golden=golden)
     bundle = runtime.registry.bundle(champion.dataset, champion.model_version)
     with Scorer.open(bundle, device=runtime.settings.device) as scorer:
-        theirs = scorer.predict(holdout.features)
-    days = holdout.features[PARTITION_COLUMN].to_numpy()
-    gain = paired_day_bootstrap(holdout.target, ours, theirs, days, task, seed=_SEED)
+        theirs = predict(scorer, holdout.features, config)
+    gain = paired_day_bootstrap(holdout.target, ours, theirs, holdout.units, task, seed=_SEED)
     return _Measured(measure(ours), naive, champion=measure(theirs), gain=gain, golden=golden)
 
 
@@ -187,21 +218,28 @@ def _score_challenger(
 ) -> tuple[Floats, GateResult]:
     """Return predictions of the holdout; all nan where the scorer does not repeat the golden rows."""
     bundle = runtime.registry.bundle(training.dataset, training.model_version)
-    device = runtime.settings.device
+    config, device = runtime.dataset(training.dataset), runtime.settings.device
     try:
         with Scorer.open(bundle, device=device) as scorer:
-            return scorer.predict(holdout.features), gates.golden_rows(None, device=scorer.device)
+            return predict(scorer, holdout.features, config), gates.golden_rows(None, device=scorer.device)
     except IntegrityError as error:
         # The bytes are those that were trained: it is the scorer that differs from the library.
-        return np.full(holdout.target.shape, np.nan), gates.golden_rows(str(error), device=device)
+        n_columns = (len(config.classes),) if config.task == "multiclass" else ()
+        return np.full(holdout.target.shape + n_columns, np.nan), gates.golden_rows(str(error), device=device)
 
 
 def _seen(trained: TrainedModel, runtime: Runtime) -> Floats:
-    """Return the target of the days before the holdout."""
-    target = runtime.dataset(trained.dataset).target
-    days = partition_range(trained.first_partition, shift_partition(trained.holdout_first, -1))
-    labels = runtime.lake.read(trained.dataset, "labels", partitions=days, columns=[target])
-    return _floats(labels[target].drop_null())
+    """Return the known targets of what is not held out."""
+    config = runtime.dataset(trained.dataset)
+    is_by_rows = config.training.split == "rows"
+    last = trained.last_partition if is_by_rows else shift_partition(trained.holdout_first, -1)
+    days = partition_range(trained.first_partition, last)
+    labels = runtime.lake.read(trained.dataset, "labels", partitions=days, columns=[ROW_KEY, config.target])
+    target = _floats(encode_target(labels[config.target], config).values)
+    is_seen = np.isfinite(target)
+    if is_by_rows:
+        is_seen &= ~_held_out(labels[ROW_KEY], is_seen, config.training.holdout_fraction)
+    return target[is_seen]
 
 
 def _data_validated(trained: TrainedModel, runtime: Runtime) -> GateResult:
@@ -231,7 +269,7 @@ def _look_ahead(holdout: _Holdout, dataset: str, runtime: Runtime) -> list[str]:
         lake.read(dataset, "labels", partitions=span),
         config=config,
         sql=read_query(config, runtime.settings.project),
-        features=holdout.features,
+        features=holdout.published,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from pipelines.config import DatasetConfig
@@ -17,10 +16,10 @@ from pipelines.records import (
     DriftRecord,
     PerformanceRecord,
     ScoringRecord,
-    ValidationRecord,
     shift_partition,
 )
 from pipelines.runtime import Runtime
+from pipelines.steps.night import PAGE, draw_night
 
 
 def monitor(dataset: str, partition_key: str, *, runtime: Runtime) -> DriftRecord:
@@ -64,6 +63,7 @@ def monitor(dataset: str, partition_key: str, *, runtime: Runtime) -> DriftRecor
     verdict = Judge(reference, config, calibrations).verdict(dataset, partition_key, version, window)
     record = _confirmed(verdict, config, runtime.ledger)
     _draw(record, reference, window, runtime=runtime)
+    draw_night(dataset, partition_key, runtime=runtime, drift=record)
     # Written down last: a verdict in the ledger has its pages.
     record = record.model_copy(update={"duration_seconds": time.monotonic() - started})
     runtime.ledger.record(record)
@@ -86,7 +86,7 @@ def _confirmed(record: DriftRecord, config: DatasetConfig, ledger: Ledger) -> Dr
             "n_alarm_nights": n_alarms,
             # A calm night confirms nothing, however loud the nights before it were.
             "is_confirmed": record.is_alarm and n_alarms >= monitoring.persistence_nights,
-            "report_path": f"{record.dataset}/{record.partition_key}/index.html",
+            "report_path": f"{record.dataset}/{record.partition_key}/{PAGE}",
         }
     )
 
@@ -95,15 +95,9 @@ def _draw(record: DriftRecord, reference: Reference, window: Window, *, runtime:
     config = runtime.dataset(record.dataset)
     labelled_key = shift_partition(record.partition_key, -config.label_delay_days)
     folder = runtime.settings.reports / record.dataset / record.partition_key
-    validation = runtime.ledger.latest(ValidationRecord, record.dataset, record.partition_key)
-    links = {}
-    if validation is not None and validation.docs_path:
-        docs = runtime.settings.reports / validation.docs_path
-        links["Validation"] = os.path.relpath(docs, folder)
     write_report(
         folder,
         record=record,
         performance=runtime.ledger.latest(PerformanceRecord, record.dataset, labelled_key),
         pages=evidently_pages(reference, window, record, config),
-        links=links,
     )

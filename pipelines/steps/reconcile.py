@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import pyarrow.compute as pc
 
+from pipelines.features.target import describe_strangers, encode_target
 from pipelines.monitoring.performance import join_labels, measure
 from pipelines.records import PerformanceRecord, partition_date, shift_partition
 from pipelines.runtime import Runtime
 from pipelines.storage.digest import table_digest
 from pipelines.storage.lake import PARTITION_COLUMN
+
+_log = logging.getLogger(__name__)
 
 
 def reconcile(dataset: str, partition_key: str, *, runtime: Runtime) -> PerformanceRecord | None:
@@ -37,7 +41,12 @@ def reconcile(dataset: str, partition_key: str, *, runtime: Runtime) -> Performa
         return None
     predictions = lake.read(dataset, "predictions", partitions=[labelled_key])
     labels = lake.read(dataset, "labels", partitions=[labelled_key])
-    joined = join_labels(predictions, labels, config.target)
+    place = labels.column_names.index(config.target)
+    encoded = encode_target(labels[config.target], config)
+    if encoded.strangers:
+        _log.warning("%s %s: %s", dataset, labelled_key, describe_strangers(encoded.strangers, config))
+    known = labels.set_column(place, config.target, encoded.values)
+    joined = join_labels(predictions, known, config.target)
     if not joined.num_rows:
         return None
     record = PerformanceRecord(
@@ -49,6 +58,7 @@ def reconcile(dataset: str, partition_key: str, *, runtime: Runtime) -> Performa
         labels_digest=table_digest(labels.drop_columns([PARTITION_COLUMN])),
         predictions_digest=table_digest(predictions.drop_columns([PARTITION_COLUMN])),
         n_rows=joined.num_rows,
+        n_strange_labels=encoded.n_strangers,
         metrics=measure(joined, target=config.target, task=config.task),
         duration_seconds=time.monotonic() - started,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -11,7 +12,10 @@ from pipelines.errors import NotReadyError
 from pipelines.features.query import load_features
 from pipelines.records import ScoringRecord, ValidationRecord
 from pipelines.runtime import Runtime
+from pipelines.scoring.outcome import predict, with_predictions
 from pipelines.scoring.scorer import Scorer
+from pipelines.steps.night import draw_night
+from pipelines.steps.stage_checks import StageRun, hold_to_suite
 from pipelines.storage.digest import ROW_KEY, table_digest
 from pipelines.storage.lake import PARTITION_COLUMN
 
@@ -23,7 +27,10 @@ def score(
 ) -> ScoringRecord:
     """Predict every published row of a partition, and make that its predictions.
 
-    The same partition, model and history give the same predictions; a repeat changes nothing.
+    The same partition, model and history give the same predictions; a repeat changes nothing. Features
+    are held to ``expectations/<dataset>_features.yaml`` before they are scored, and predictions to
+    ``<dataset>_predictions.yaml`` before they are written, where there are such suites: rows that break
+    them are in quarantine, and have no prediction.
 
     Parameters
     ----------
@@ -39,6 +46,8 @@ def score(
 
     Raises
     ------
+    ValidationFailed
+        If features or predictions are not fit for use; predictions stay as they were.
     NotReadyError
         If there is no champion, or the partition is not published as its validation record says:
         nothing that was not validated is scored.
@@ -46,28 +55,23 @@ def score(
         If the model's bytes are not those that were registered, or it does not repeat its golden
         predictions on this device.
     ConfigError
-        If there is no such dataset or version, or its features query does not run.
+        If there is no such dataset or version, its features query does not run, or the model is of
+        another task than params.yaml asks for.
     """
     started = time.monotonic()
+    config = runtime.dataset(dataset)
     version = model_version or _champion(dataset, runtime)
     validation = _published(dataset, partition_key, runtime)
     features = _features_of(validation, runtime)
+    stage = StageRun("features", dataset, partition_key, version, validation.validated_digest or "")
+    accepted = hold_to_suite(features, stage, runtime=runtime)
     with Scorer.open(runtime.registry.bundle(dataset, version), runtime.settings.device) as scorer:
         _log.info("Scoring %s %s with version %s on %s.", dataset, partition_key, version, scorer.device)
-        predictions = scorer.predict(features, progress=_log_progress)
-    written = runtime.lake.replace(
-        dataset,
-        "predictions",
-        partition_key,
-        pa.table(
-            {
-                ROW_KEY: features[ROW_KEY],
-                "event_time": features["event_time"],
-                "prediction": pa.array(predictions),
-                "model_version": pa.repeat(version, features.num_rows),
-            }
-        ),
-    )
+        predicted = predict(scorer, accepted, config, progress=_log_progress)
+    predictions = with_predictions(accepted.select([ROW_KEY, "event_time"]), predicted, config)
+    predictions = predictions.append_column("model_version", pa.repeat(version, accepted.num_rows))
+    published = hold_to_suite(predictions, replace(stage, stage="predictions"), runtime=runtime)
+    written = runtime.lake.replace(dataset, "predictions", partition_key, published)
     record = ScoringRecord(
         dataset=dataset,
         partition_key=partition_key,
@@ -77,11 +81,13 @@ def score(
         features_digest=table_digest(features),
         predictions_digest=written.digest,
         n_rows=written.n_rows,
+        n_withheld=features.num_rows - written.n_rows,
         device=scorer.device,
         delta_version=written.delta_version,
         duration_seconds=time.monotonic() - started,
     )
     runtime.ledger.record(record)
+    draw_night(dataset, partition_key, runtime=runtime)
     return record
 
 

@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config import DatasetConfig, TrainingRun, load_params, load_settings
-from pipelines.errors import IntegrityError
-from pipelines.training.snapshot import LABELS, Snapshot
+from pipelines.errors import ConfigError, DataError, HoldfastError, IntegrityError, NotReadyError, SchemaError
+from pipelines.training.snapshot import EVENTS, LABELS, Snapshot
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
     from pipelines.training.candidates import FittedCandidate
+    from pipelines.training.row_split import Examples
+
+    Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,14 @@ class StageFolder:
     @property
     def look_ahead(self) -> Path:
         return self.project / "workspace" / "look_ahead.json"
+
+    @property
+    def withheld(self) -> Path:
+        return self.project / "workspace" / "withheld.json"
+
+    @property
+    def refusal(self) -> Path:
+        return self.project / "workspace" / "refusal.json"
 
     @property
     def outputs(self) -> Path:
@@ -110,24 +123,41 @@ def run_features(project: Path) -> None:
     events, labels = read_snapshot(planned, folder.snapshot)
     sql = (folder.inputs / "features.sql").read_text(encoding="utf-8")
     features = compute_features(events, labels, config=config, sql=sql, partitions=planned.training_days)
-    write_features(features, folder.features, partitions=planned.training_days)
+    accepted = _accepted(features, folder, config)
+    write_features(accepted, folder.features, partitions=planned.training_days)
+    _write_json(folder.withheld, {"n_rows": features.num_rows - accepted.num_rows})
     columns = check_look_ahead(events, labels, config=config, sql=sql, features=features)
     _write_json(folder.look_ahead, {"columns": sorted(columns)})
 
 
+def _accepted(features: pa.Table, folder: StageFolder, config: DatasetConfig) -> pa.Table:
+    """Return the rows that a night would score: those that do not break the suite of the features."""
+    text = (folder.inputs / "features_suite.yaml").read_text(encoding="utf-8")
+    if not text:
+        return features
+    import pyarrow as pa
+
+    from pipelines.storage.lake import PARTITION_COLUMN
+    from pipelines.validation.stage_tables import broken_rows
+    from pipelines.validation.suite import read_suite, suite_columns
+
+    suite = read_suite(text, "the suite of the features", config, "features")
+    days = sorted(set(features[PARTITION_COLUMN].to_pylist()))
+    is_broken = broken_rows(features, days, suite=suite, types=suite_columns(config, "features"))
+    return features.filter(pa.array(~is_broken))
+
+
 def run_train(project: Path) -> None:
     """Fit every candidate on the days before the holdout, and write the best one's bundle."""
-    from pipelines.bundle.files import PREDICTION, write_bundle
+    from pipelines.bundle.files import with_outputs, write_bundle
     from pipelines.features.encoding import fit_encoding
     from pipelines.metrics import evaluate_predictions
     from pipelines.training.candidates import fit_candidate
     from pipelines.training.evaluation import choose_candidate, golden_rows
-    from pipelines.training.examples import split_days
 
     folder = StageFolder(project)
     run, config = folder.run()
-    split = split_days(folder.days(), run.holdout_days)
-    train, valid = _examples(folder, split.train, config), _examples(folder, split.valid, config)
+    train, valid, holdout = _examples(folder, run, config)
     encoding = fit_encoding(train, config.features)
     happened = valid[config.target].to_numpy()
     fitted: dict[str, FittedCandidate] = {}
@@ -136,17 +166,8 @@ def run_train(project: Path) -> None:
         fitted[name] = fit_candidate(name, train, valid, config=config, encoding=encoding, seed=run.seed)
         measured[name] = evaluate_predictions(happened, fitted[name].predict(valid), config.task)
     best = fitted[choose_candidate(measured, config.task)]
-    golden = golden_rows(
-        _examples(folder, split.holdout, config),
-        numeric=config.features.numeric,
-        categorical=config.features.categorical,
-    )
-    write_bundle(
-        folder.bundle,
-        best.description,
-        best.tensors,
-        golden.append_column(PREDICTION, [best.predict(golden)]),
-    )
+    golden = golden_rows(holdout, numeric=config.features.numeric, categorical=config.features.categorical)
+    write_bundle(folder.bundle, best.description, best.tensors, with_outputs(golden, best.predict(golden)))
     selection = {
         "candidate": best.name,
         "validation": {name: _finite(found) for name, found in measured.items()},
@@ -157,54 +178,91 @@ def run_train(project: Path) -> None:
 
 def run_evaluate(project: Path) -> None:
     """Measure the model on its holdout by the production scorer; sample the rows drift is held against."""
-    from pipelines.bundle.files import PREDICTION
     from pipelines.metrics import evaluate_predictions
+    from pipelines.scoring.outcome import with_predictions
     from pipelines.scoring.scorer import Scorer
     from pipelines.training.evaluation import baseline_metrics, parity_error, sample_reference
-    from pipelines.training.examples import split_days
+    from pipelines.training.examples import count_strangers
     from pipelines.training.snapshot import write_parquet
 
     folder = StageFolder(project)
     run, config = folder.run()
-    split = split_days(folder.days(), run.holdout_days)
-    seen = _examples(folder, [*split.train, *split.valid], config)
-    holdout = _examples(folder, split.holdout, config)
+    examples = _examples(folder, run, config)
+    seen, holdout = examples.seen, examples.holdout
     # The CPU reckons the same everywhere; what a GPU gives is checked where one scores.
     scorer = Scorer.open(folder.bundle, device="cpu")
-    scored = holdout.append_column(PREDICTION, [scorer.predict(holdout)])
-    happened, guess = scored[config.target].to_numpy(), scored[PREDICTION].to_numpy()
+    guess = scorer.predict(holdout)
+    scored, happened = with_predictions(holdout, guess, config), holdout[config.target].to_numpy()
+    past = seen[config.target].to_numpy()
+    strangers = count_strangers(folder.snapshot / LABELS, config, folder.days())
     selection = json.loads(folder.selection.read_text(encoding="utf-8"))
     metrics = {
         **selection,
         "holdout": _finite(evaluate_predictions(happened, guess, config.task)),
-        "baseline": _finite(baseline_metrics(seen[config.target].to_numpy(), happened, config.task)),
+        "baseline": _finite(baseline_metrics(past, happened, config.task, n_classes=len(config.classes))),
+        "strange_labels": strangers,
         "parity_error": parity_error(folder.bundle, scorer.predict),
+        "n_withheld_rows": json.loads(folder.withheld.read_text(encoding="utf-8"))["n_rows"],
         "n_look_ahead_columns": len(json.loads(folder.look_ahead.read_text(encoding="utf-8"))["columns"]),
     }
     _write_json(folder.metrics, metrics)
     reference = sample_reference(seen, holdout, n_rows=config.monitoring.reference_rows)
-    reference = reference.append_column(PREDICTION, [scorer.predict(reference)])
+    reference = with_predictions(reference, scorer.predict(reference), config)
     write_parquet(reference, folder.outputs / "reference.parquet")
-    _write_plots(scored, folder.outputs / "plots", config)
+    _write_profile(scored, folder, config)
+    _write_plots(holdout, guess, folder.outputs / "plots", config)
 
 
-def _examples(folder: StageFolder, days: list[str], config: DatasetConfig) -> pa.Table:
-    from pipelines.training.examples import read_examples
+def _examples(folder: StageFolder, run: TrainingRun, config: DatasetConfig) -> Examples:
+    """Return the examples by purpose: by days, or by rows where the dataset is split so."""
+    from pipelines.training.examples import read_examples, split_days
+    from pipelines.training.row_split import Examples, split_rows
 
-    return read_examples(folder.features, folder.snapshot / LABELS, target=config.target, days=days)
+    def read(days: list[str]) -> pa.Table:
+        return read_examples(folder.features, folder.snapshot / LABELS, config=config, days=days)
+
+    if config.training.split == "rows":
+        return split_rows(read(folder.days()), config.training.holdout_fraction)
+    split = split_days(folder.days(), run.holdout_days)
+    examples = Examples(read(split.train), read(split.valid), read(split.holdout))
+    for days, rows in zip((split.train, split.valid, split.holdout), examples, strict=True):
+        if not rows.num_rows:
+            raise NotReadyError(
+                f"Of the days {days[0]} to {days[-1]} no row has a known {config.target}: wait for their "
+                "labels, or change `training` in params.yaml."
+            )
+    return examples
 
 
-def _write_plots(scored: pa.Table, folder: Path, config: DatasetConfig) -> None:
+def _write_profile(scored: pa.Table, folder: StageFolder, config: DatasetConfig) -> None:
+    """Remember what the training saw of each column: what ``$REFERENCE`` in a suite stands for."""
+    from pipelines.bundle.files import PREDICTION
+    from pipelines.storage.lake import PARTITION_COLUMN
+    from pipelines.training.examples import read_days
+    from pipelines.validation.reference import learn
+
+    days = folder.days()
+    predicted = [name for name in scored.column_names if name.startswith((PREDICTION, "probability_"))]
+    tables = {
+        "raw": read_days(folder.snapshot / EVENTS, days).select([PARTITION_COLUMN, *config.columns]),
+        "features": read_days(folder.features, days).select([PARTITION_COLUMN, *config.features.columns]),
+        "labels": read_days(folder.snapshot / LABELS, days).select([PARTITION_COLUMN, *config.labels]),
+        "predictions": scored.select([PARTITION_COLUMN, *predicted]),
+    }
+    path = folder.outputs / "reference_profile.json"
+    path.write_text(learn(tables).model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _write_plots(holdout: pa.Table, guess: Floats, folder: Path, config: DatasetConfig) -> None:
     from pyarrow import csv
 
-    from pipelines.bundle.files import PREDICTION
     from pipelines.storage.lake import PARTITION_COLUMN
     from pipelines.training.evaluation import by_day_table, calibration_table
 
-    happened, guess = scored[config.target].to_numpy(), scored[PREDICTION].to_numpy()
+    happened = holdout[config.target].to_numpy()
     folder.mkdir(parents=True, exist_ok=True)
     csv.write_csv(calibration_table(happened, guess), folder / "calibration.csv")
-    days = scored[PARTITION_COLUMN].to_numpy()
+    days = holdout[PARTITION_COLUMN].to_numpy()
     csv.write_csv(by_day_table(days, happened, guess, config.task), folder / "by_day.csv")
 
 
@@ -225,3 +283,28 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "train": run_train,
     "evaluate": run_evaluate,
 }
+
+# What no retry mends, and no library is to blame for.
+_REFUSALS: dict[str, type[HoldfastError]] = {
+    kind.__name__: kind for kind in (ConfigError, DataError, NotReadyError, SchemaError)
+}
+
+
+def run_stage(name: str, project: Path) -> None:
+    """Run one stage; what it refuses is written down, for DVC tells only that it failed."""
+    try:
+        STAGES[name](project)
+    except HoldfastError as error:
+        if type(error).__name__ in _REFUSALS:
+            folder = StageFolder(project)
+            _write_json(folder.refusal, {"kind": type(error).__name__, "message": str(error)})
+        raise
+
+
+def read_refusal(project: Path) -> HoldfastError | None:
+    """Return what the stage that failed refused, as the error that it was; None if it failed otherwise."""
+    path = StageFolder(project).refusal
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return _REFUSALS[content["kind"]](content["message"])

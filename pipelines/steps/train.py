@@ -14,11 +14,12 @@ from typing import Any
 
 from pipelines.bundle.description import TrainingNotes
 from pipelines.bundle.files import bundle_digest, read_bundle
-from pipelines.config import DatasetConfig, TrainingRun
+from pipelines.config import DatasetConfig, TrainingConfig, TrainingRun
+from pipelines.errors import EngineError
 from pipelines.features.query import read_query
 from pipelines.records import OPEN_RETRAINING, TrainedModel, digest_of, shift_partition
 from pipelines.runtime import Runtime
-from pipelines.steps.stages import StageFolder
+from pipelines.steps.stages import StageFolder, read_refusal
 from pipelines.training.checkout import Code, capture_code
 from pipelines.training.environment import describe_environment, environment_digest
 from pipelines.training.planning import plan_snapshot
@@ -89,6 +90,8 @@ def train(
         If there are too few published days with labels; says how many.
     ConfigError
         If the project is no git checkout, or the dataset is not declared.
+    DataError
+        If nothing can be learned from the rows, such as where all labels are alike.
     EngineError
         If git, DVC, a stage or MLflow fails; names the workspace, which is kept.
     """
@@ -143,12 +146,30 @@ def _train(plan: _Plan, runtime: Runtime) -> TrainedModel:
         inputs = {
             "snapshot.json": plan.snapshot.model_dump_json(indent=1) + "\n",
             "features.sql": read_query(plan.config, workspace.root),
+            "features_suite.yaml": _features_suite(plan.dataset, workspace.root),
             "environment.txt": plan.environment,
         }
         workspace.fill_in(runtime.params, run, inputs)
-        workspace.dvc("repro", n_threads=plan.config.training.n_threads)
+        _reproduce(workspace, plan.config.training.n_threads)
         workspace.dvc("push")
         return _log(plan, workspace, runtime)
+
+
+def _reproduce(workspace: Workspace, n_threads: int) -> None:
+    """Run the stages; data that can't be learned from is no failure of DVC, and is not tried again."""
+    try:
+        workspace.dvc("repro", n_threads=n_threads)
+    except EngineError as error:
+        refusal = read_refusal(workspace.root)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _features_suite(dataset: str, project: Path) -> str:
+    """Return the text of the suite that features are held to; empty where there is none."""
+    path = project / "expectations" / f"{dataset}_features.yaml"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _log(plan: _Plan, workspace: Workspace, runtime: Runtime) -> TrainedModel:
@@ -206,7 +227,7 @@ def _describe(plan: _Plan, folder: StageFolder) -> TrainedModel:
         candidate=measured["candidate"],
         first_partition=days[0],
         last_partition=days[-1],
-        holdout_first=days[-plan.config.training.holdout_days],
+        holdout_first=_holdout_first(days, plan.config.training),
         snapshot_digest=plan.snapshot.digest,
         n_partitions=len(days),
         n_rows=sum(day.n_rows for day in plan.snapshot.days if day.is_training),
@@ -219,11 +240,18 @@ def _describe(plan: _Plan, folder: StageFolder) -> TrainedModel:
     )
 
 
+def _holdout_first(days: list[str], training: TrainingConfig) -> str:
+    """Return the first day that has held-out rows: of a split by rows, all days have."""
+    return days[0] if training.split == "rows" else days[-training.holdout_days]
+
+
 def _flat(measured: dict[str, Any]) -> dict[str, float]:
     """Return the metrics by one name each; those of the holdout, which count, by their plain names."""
     flat = {
         "parity_error": measured["parity_error"],
         "n_look_ahead_columns": measured["n_look_ahead_columns"],
+        "n_withheld_rows": measured["n_withheld_rows"],
+        "n_strange_labels": sum(measured["strange_labels"].values()),
         **{f"baseline_{name}": value for name, value in measured["baseline"].items()},
         **measured["holdout"],
     }

@@ -7,20 +7,40 @@ the other reads again, and either finds its work done or tries anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from pipelines.errors import ConflictError, EngineError, NotReadyError
 from pipelines.records import PartitionVersion, partition_date
-from pipelines.storage.digest import canonical, table_digest
+from pipelines.storage.digest import (
+    CanonicalStream,
+    Content,
+    canonical,
+    content_of,
+    plain_table,
+    table_digest,
+)
+from pipelines.storage.present import PARTITION_COLUMN, held
+from pipelines.storage.sorting import sorted_rows
+from pipelines.storage.views import create_view
 
-PARTITION_COLUMN = "partition_key"
+__all__ = ["PARTITION_COLUMN", "Lake"]
+
+Rows = Callable[[], pa.RecordBatchReader]
+
+# What a reader has to hold at once is a row group, and what a writer holds is a file.
+_WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=131_072)
+_FILE_BYTES = 64 * 1024**2
+# delta-rs reads ahead by so and so many batches: small ones keep what waits to be written small.
+_WRITE_ROWS = 8_192
 
 
 class Lake:
@@ -74,28 +94,73 @@ class Lake:
         list of PartitionVersion
             In the order of ``partitions``.
         """
-        for key in partitions:
-            partition_date(key)  # keys go into a predicate: only real dates get there
         plain = {key: canonical(rows) for key, rows in partitions.items()}
-        digests = {key: table_digest(rows) for key, rows in plain.items()}
+        contents = {key: content_of(rows) for key, rows in plain.items()}
+
+        def rows_of(keys: Sequence[str]) -> pa.Table:
+            keyed = [_keyed(plain[key], key) for key in keys]
+            return pa.concat_tables(keyed, promote_options="permissive")
+
+        return self._replace(dataset, table, contents, rows_of)
+
+    def replace_stream(self, dataset: str, table: str, partition_key: str, rows: Rows) -> PartitionVersion:
+        """Make a stream of rows the whole content of one partition, atomically, in bounded memory.
+
+        Parameters
+        ----------
+        rows : callable
+            Gives the rows, without the partition column, from their beginning; called again where
+            they are read again. In canonical order they are hashed and written as they come, else
+            they are sorted first, by way of temporary files.
+
+        Returns
+        -------
+        PartitionVersion
+            With the digest that :func:`~pipelines.storage.digest.table_digest` gives the same rows.
+
+        Raises
+        ------
+        ConflictError, EngineError
+            As :meth:`replace`.
+        """
+        with ExitStack() as stack:
+            content = _ordered_content(rows())
+            if content is None:
+                spool = stack.enter_context(sorted_rows(rows()))
+                content, rows = spool.content, spool.rows
+            ordered = rows
+
+            def rows_of(_: Sequence[str]) -> pa.RecordBatchReader:
+                return _keyed_stream(ordered(), partition_key)
+
+            return self._replace(dataset, table, {partition_key: content}, rows_of)[0]
+
+    def _replace(
+        self,
+        dataset: str,
+        table: str,
+        contents: Mapping[str, Content],
+        rows_of: Callable[[Sequence[str]], pa.Table | pa.RecordBatchReader],
+    ) -> list[PartitionVersion]:
+        for key in contents:
+            partition_date(key)  # keys go into a predicate: only real dates get there
+        uri = self.uri(dataset, table)
         try:
-            version = self._commit(dataset, table, plain, digests)
+            version = self._commit(uri, contents, rows_of)
         except CommitFailedError as error:
-            raise ConflictError(
-                f"Other writers kept changing {self.uri(dataset, table)}; try again."
-            ) from error
+            raise ConflictError(f"Other writers kept changing {uri}; try again.") from error
         except (DeltaError, OSError, pa.ArrowInvalid) as error:
-            raise EngineError(f"Can't write {self.uri(dataset, table)}: {error}") from error
+            raise EngineError(f"Can't write {uri}: {error}") from error
         return [
             PartitionVersion(
                 table=table,
                 partition_key=key,
-                uri=self.uri(dataset, table),
-                digest=digests[key],
-                n_rows=rows.num_rows,
+                uri=uri,
+                digest=content.digest,
+                n_rows=content.n_rows,
                 delta_version=version,
             )
-            for key, rows in plain.items()
+            for key, content in contents.items()
         ]
 
     @retry(
@@ -105,51 +170,32 @@ class Lake:
         reraise=True,
     )
     def _commit(
-        self, dataset: str, table: str, plain: Mapping[str, pa.Table], digests: Mapping[str, str]
+        self,
+        uri: str,
+        contents: Mapping[str, Content],
+        rows_of: Callable[[Sequence[str]], pa.Table | pa.RecordBatchReader],
     ) -> int:
-        present = self._present_digests(dataset, table, list(plain))
-        stale = [key for key in plain if present.get(key) != digests[key]]
-        uri = self.uri(dataset, table)
-        if not stale:
-            return DeltaTable(uri, storage_options=self._options).version()
-        whole = pa.concat_tables(
-            [
-                plain[key].append_column(PARTITION_COLUMN, pa.array([key] * plain[key].num_rows, pa.string()))
-                for key in stale
-            ],
-            promote_options="permissive",
-        )
-        if not self.exists(dataset, table):
-            # Of two that create the table at once, one finds it made: then both replace partitions.
-            DeltaTable.create(
-                uri,
-                schema=whole.schema,
-                mode="ignore",
-                partition_by=[PARTITION_COLUMN],
-                storage_options=self._options,
-            )
+        is_there = DeltaTable.is_deltatable(uri, storage_options=self._options)
+        present = DeltaTable(uri, storage_options=self._options) if is_there else None
+        same = held(present, contents) if present is not None else set()
+        stale = [key for key in contents if key not in same]
+        if present is not None and not stale:
+            return present.version()
+        rows = rows_of(stale)
+        if present is None:
+            self._create(uri, rows.schema)
         keys = ", ".join(f"'{key}'" for key in stale)
         write_deltalake(
             uri,
-            whole,
+            rows,
             mode="overwrite",
             predicate=f"{PARTITION_COLUMN} IN ({keys})",
             schema_mode="merge",
             storage_options=self._options,
+            target_file_size=_FILE_BYTES,
+            writer_properties=_WRITER,
         )
         return DeltaTable(uri, storage_options=self._options).version()
-
-    def _present_digests(self, dataset: str, table: str, keys: Sequence[str]) -> dict[str, str]:
-        """Return the digest of each of ``keys`` that has rows; an empty one is as good as absent."""
-        if not self.exists(dataset, table):
-            return {}
-        found = self.read(dataset, table, partitions=keys)
-        empty = found.slice(0, 0).drop_columns([PARTITION_COLUMN])
-        digests = dict.fromkeys(keys, table_digest(empty))
-        for key in pc.unique(found[PARTITION_COLUMN]).to_pylist():
-            rows = found.filter(pc.equal(found[PARTITION_COLUMN], key)).drop_columns([PARTITION_COLUMN])
-            digests[key] = table_digest(rows)
-        return digests
 
     def exists(self, dataset: str, table: str) -> bool:
         """Return whether the table has ever been written."""
@@ -168,9 +214,42 @@ class Lake:
         NotReadyError
             If the table does not exist yet.
         """
+        return self._open(dataset, table, version).to_pyarrow_dataset()
+
+    def attach(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        dataset: str,
+        table: str,
+        *,
+        view: str,
+        partitions: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> None:
+        """Make some partitions of a table (all, by default) a temporary view in DuckDB.
+
+        Parameters
+        ----------
+        connection : duckdb.DuckDBPyConnection
+            Such as :func:`~pipelines.storage.engine.connect` opens.
+        view : str
+            What the view is called; one of that name is replaced. It has the table's columns and
+            ``partition_key``, in no particular order of rows.
+        version : int, optional
+            A Delta version to travel back to; the newest by default.
+
+        Raises
+        ------
+        NotReadyError
+            If the table does not exist yet.
+        """
+        found = self._open(dataset, table, version)
+        create_view(connection, found, view=view, partitions=partitions)
+
+    def _open(self, dataset: str, table: str, version: int | None) -> DeltaTable:
         uri = self.uri(dataset, table)
         try:
-            return DeltaTable(uri, version=version, storage_options=self._options).to_pyarrow_dataset()
+            return DeltaTable(uri, version=version, storage_options=self._options)
         except TableNotFoundError as error:
             raise NotReadyError(
                 f"{uri} does not exist yet: run `holdfast ingest {dataset}` first."
@@ -204,6 +283,114 @@ class Lake:
         found = lazy.to_table(columns=names, filter=chosen)
         return found.cast(pa.schema([_plain_field(field) for field in found.schema]))
 
+    def schema(self, dataset: str, table: str, *, version: int | None = None) -> pa.Schema:
+        """Return the table's columns, by plain types, without the partition column.
+
+        Raises
+        ------
+        NotReadyError
+            If the table does not exist yet.
+        """
+        found = pa.schema(self._open(dataset, table, version).schema().to_arrow())
+        return pa.schema([_plain_field(field) for field in found if field.name != PARTITION_COLUMN])
+
+    def holds(
+        self, dataset: str, table: str, contents: Mapping[str, Content], *, version: int | None = None
+    ) -> set[str]:
+        """Return the partition keys that hold exactly what ``contents`` says of them; in bounded memory.
+
+        Raises
+        ------
+        NotReadyError
+            If the table does not exist yet.
+        """
+        return held(self._open(dataset, table, version), contents)
+
+    def update(
+        self,
+        dataset: str,
+        table: str,
+        partition_key: str,
+        change: Callable[[pa.Table], pa.Table],
+        *,
+        schema: pa.Schema,
+    ) -> PartitionVersion:
+        """Replace a partition by what ``change`` makes of its rows; of two at once, none is lost.
+
+        Parameters
+        ----------
+        change : callable
+            Given the present rows (none, where there is no such partition), returns the wanted ones.
+            Called again where another writer committed in between.
+        schema : pyarrow.Schema
+            Of the table, without the partition column.
+
+        Raises
+        ------
+        ConflictError
+            If other writers won eight times in a row.
+        EngineError
+            If the store fails.
+        """
+        partition_date(partition_key)
+        uri = self.uri(dataset, table)
+        try:
+            return self._update(uri, table, partition_key, change, schema)
+        except CommitFailedError as error:
+            raise ConflictError(f"Other writers kept changing {uri}; try again.") from error
+        except (DeltaError, OSError, pa.ArrowInvalid) as error:
+            raise EngineError(f"Can't write {uri}: {error}") from error
+
+    @retry(
+        retry=retry_if_exception_type(CommitFailedError),
+        stop=stop_after_attempt(8),
+        wait=wait_random_exponential(multiplier=0.05, max=2.0),
+        reraise=True,
+    )
+    def _update(
+        self,
+        uri: str,
+        table: str,
+        partition_key: str,
+        change: Callable[[pa.Table], pa.Table],
+        schema: pa.Schema,
+    ) -> PartitionVersion:
+        if not DeltaTable.is_deltatable(uri, storage_options=self._options):
+            self._create(uri, _keyed(schema.empty_table(), partition_key).schema)
+        # What is read and what is replaced are of one version: another commit in between fails ours.
+        present = DeltaTable(uri, storage_options=self._options)
+        found = present.to_pyarrow_dataset().to_table(filter=pc.field(PARTITION_COLUMN) == partition_key)
+        before = found.select(schema.names).cast(schema)
+        after = canonical(change(before))
+        digest = table_digest(after)
+        if digest != table_digest(before):
+            write_deltalake(
+                present,
+                _keyed(after, partition_key),
+                mode="overwrite",
+                predicate=f"{PARTITION_COLUMN} = '{partition_key}'",
+                schema_mode="merge",
+                writer_properties=_WRITER,
+            )
+        return PartitionVersion(
+            table=table,
+            partition_key=partition_key,
+            uri=uri,
+            digest=digest,
+            n_rows=after.num_rows,
+            delta_version=DeltaTable(uri, storage_options=self._options).version(),
+        )
+
+    def _create(self, uri: str, schema: pa.Schema) -> None:
+        # Of two that create the table at once, one finds it made: then both replace partitions.
+        DeltaTable.create(
+            uri,
+            schema=schema,
+            mode="ignore",
+            partition_by=[PARTITION_COLUMN],
+            storage_options=self._options,
+        )
+
     def version(self, dataset: str, table: str) -> int:
         """Return the table's newest Delta version; -1 if it does not exist."""
         if not self.exists(dataset, table):
@@ -225,3 +412,27 @@ def _plain_field(field: pa.Field) -> pa.Field:
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         kind = pa.string()
     return pa.field(field.name, kind)
+
+
+def _keyed(rows: pa.Table, partition_key: str) -> pa.Table:
+    keys = pa.repeat(pa.scalar(partition_key, pa.string()), rows.num_rows)
+    return rows.append_column(PARTITION_COLUMN, keys)
+
+
+def _keyed_stream(rows: pa.RecordBatchReader, partition_key: str) -> pa.RecordBatchReader:
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in rows:
+            keyed = _keyed(plain_table(pa.Table.from_batches([batch])), partition_key)
+            yield from keyed.to_batches(max_chunksize=_WRITE_ROWS)
+
+    schema = _keyed(plain_table(rows.schema.empty_table()), partition_key).schema
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _ordered_content(rows: pa.RecordBatchReader) -> Content | None:
+    """Return what a stream holds, if it comes in canonical order."""
+    stream = CanonicalStream(rows.schema)
+    for batch in rows:
+        if not stream.take(pa.Table.from_batches([batch])):
+            return None
+    return stream.content

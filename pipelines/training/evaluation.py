@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.bundle.files import MAX_GOLDEN_ROWS, PREDICTION, read_bundle
+from pipelines.bundle.files import MAX_GOLDEN_ROWS, outputs_of, read_bundle
 from pipelines.metrics import evaluate_predictions, primary_metric
 from pipelines.storage.lake import PARTITION_COLUMN
 
@@ -42,18 +42,27 @@ def choose_candidate(measured: Mapping[str, Mapping[str, float]], task: str) -> 
     return max(measured, key=rank)
 
 
-def baseline_metrics(seen: npt.ArrayLike, target: npt.ArrayLike, task: str) -> dict[str, float]:
+def baseline_metrics(
+    seen: npt.ArrayLike, target: npt.ArrayLike, task: str, *, n_classes: int = 0
+) -> dict[str, float]:
     """Measure what knows nothing but the past's mean: the least that a model must beat.
 
     Parameters
     ----------
     seen : array-like of float, shape (n,)
-        The target before the holdout; its mean is the prediction for every row.
+        The target before the holdout; its mean is the prediction for every row. Of a multiclass task
+        it is how often each class came, with one row more for each, so that none has no chance at all.
     target : array-like of float, shape (m,)
         The target of the holdout.
+    n_classes : int
+        Of a multiclass task.
     """
     happened = np.asarray(target, dtype=np.float64)
-    guess = float(np.mean(np.asarray(seen, dtype=np.float64)))
+    past = np.asarray(seen, dtype=np.float64)
+    if task == "multiclass":
+        counts = np.bincount(past.astype(np.int64), minlength=n_classes) + 1.0
+        return evaluate_predictions(happened, np.tile(counts / counts.sum(), (happened.size, 1)), task)
+    guess = float(past.mean()) if past.size else math.nan
     return evaluate_predictions(happened, np.full(happened.shape, guess), task)
 
 
@@ -82,8 +91,8 @@ def golden_rows(examples: pa.Table, *, numeric: Sequence[str], categorical: Sequ
 
 def parity_error(bundle: Path, predict: Callable[[pa.Table], Floats]) -> float:
     """Return the largest difference between a scorer and the training library on the golden rows."""
-    golden = read_bundle(bundle).golden
-    return float(np.abs(predict(golden) - golden[PREDICTION].to_numpy()).max())
+    read = read_bundle(bundle)
+    return float(np.abs(predict(read.golden) - outputs_of(read.golden, read.description)).max())
 
 
 def sample_reference(seen: pa.Table, holdout: pa.Table, *, n_rows: int) -> pa.Table:
@@ -101,6 +110,7 @@ def sample_reference(seen: pa.Table, holdout: pa.Table, *, n_rows: int) -> pa.Ta
     """
     is_holdout = np.repeat([False, True], [seen.num_rows, holdout.num_rows])
     both = pa.concat_tables([seen, holdout]).append_column("is_holdout", pa.array(is_holdout))
+    both = both.sort_by(PARTITION_COLUMN)  # stable: a day's own order stays
     _, starts, sizes = np.unique(both[PARTITION_COLUMN].to_numpy(), return_index=True, return_counts=True)
     per_day = max(1, n_rows // starts.size)
     chosen = [start + _spread(size, per_day) for start, size in zip(starts, sizes, strict=True)]
@@ -110,6 +120,9 @@ def sample_reference(seen: pa.Table, holdout: pa.Table, *, n_rows: int) -> pa.Ta
 def calibration_table(target: npt.ArrayLike, prediction: npt.ArrayLike) -> pa.Table:
     """Compare predictions with what happened, in ten bins of equally many rows.
 
+    Of a multiclass task (predictions of shape (n, K)) it is the chance of the likeliest class that is
+    compared with how often that class came.
+
     Returns
     -------
     pyarrow.Table, shape (at most 10, 3)
@@ -117,6 +130,8 @@ def calibration_table(target: npt.ArrayLike, prediction: npt.ArrayLike) -> pa.Ta
     """
     happened = np.asarray(target, dtype=np.float64)
     guess = np.asarray(prediction, dtype=np.float64)
+    if guess.ndim == 2:
+        happened, guess = (guess.argmax(axis=1) == happened).astype(np.float64), guess.max(axis=1)
     bins = [rows for rows in np.array_split(np.argsort(guess, kind="stable"), _CALIBRATION_BINS) if rows.size]
     return pa.table(
         {

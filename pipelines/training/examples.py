@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.config import DatasetConfig
+from pipelines.features.target import encode_target
 from pipelines.storage.digest import ROW_KEY
 from pipelines.storage.lake import PARTITION_COLUMN
 from pipelines.training.snapshot import write_parquet
@@ -74,7 +76,17 @@ def write_features(features: pa.Table, folder: Path, *, partitions: Iterable[str
         write_parquet(rows.drop_columns([PARTITION_COLUMN]), folder / f"{key}.parquet")
 
 
-def read_examples(features: Path, labels: Path, *, target: str, days: Sequence[str]) -> pa.Table:
+def read_days(folder: Path, days: Sequence[str]) -> pa.Table:
+    """Read the files ``<day>.parquet`` of some days as one table, with ``partition_key``, by day."""
+    tables = [pq.read_table(folder / f"{key}.parquet") for key in days]
+    keyed = [
+        rows.append_column(PARTITION_COLUMN, pa.repeat(key, rows.num_rows))
+        for key, rows in zip(days, tables, strict=True)
+    ]
+    return pa.concat_tables(keyed, promote_options="permissive")
+
+
+def read_examples(features: Path, labels: Path, *, config: DatasetConfig, days: Sequence[str]) -> pa.Table:
     """Read the features of some days, with what happened.
 
     Parameters
@@ -85,14 +97,29 @@ def read_examples(features: Path, labels: Path, *, target: str, days: Sequence[s
     Returns
     -------
     pyarrow.Table, shape (n, k + 4)
-        ``row_id``, ``partition_key``, ``event_time``, the features, and ``target`` as float64. Events
-        whose target is not known are left out. Rows are ordered by day and row key.
+        ``row_id``, ``partition_key``, ``event_time``, the features, and the target as float64 (of a class its
+        number). Events whose target is not known, or is none of the classes, are left out. Rows are ordered
+        by day and row key.
     """
+    target = config.target
     tables = []
     for key in days:
         rows = pq.read_table(features / f"{key}.parquet")
         known = pq.read_table(labels / f"{key}.parquet", columns=[ROW_KEY, target])
-        happened = known[target].cast(pa.float64()).take(pc.index_in(rows[ROW_KEY], known[ROW_KEY]))
+        happened = encode_target(known[target], config).values
+        happened = happened.take(pc.index_in(rows[ROW_KEY], known[ROW_KEY]))
         rows = rows.add_column(1, PARTITION_COLUMN, pa.repeat(key, rows.num_rows))
         tables.append(rows.append_column(target, happened).filter(pc.is_valid(happened)))
     return pa.concat_tables(tables)
+
+
+def count_strangers(labels: Path, config: DatasetConfig, days: Sequence[str]) -> dict[str, int]:
+    """Return which labels of some days are none of the classes, and how often each occurs."""
+    target = pa.chunked_array(
+        [
+            chunk
+            for key in days
+            for chunk in pq.read_table(labels / f"{key}.parquet", columns=[config.target])[0].chunks
+        ]
+    )
+    return dict(encode_target(target, config).strangers)

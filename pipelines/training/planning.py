@@ -65,8 +65,10 @@ def plan_snapshot(
 
 def _require_enough(snapshot: Snapshot, config: DatasetConfig) -> None:
     present = len(snapshot.training_days)
-    # A holdout, a day to choose between candidates, and a day to learn from.
-    required = max(config.training.min_days, config.training.holdout_days + 2)
+    required = config.training.min_days
+    if config.training.split == "time":
+        # A holdout, a day to choose between candidates, and a day to learn from.
+        required = max(required, config.training.holdout_days + 2)
     if present >= required:
         return
     mismatched = (

@@ -7,7 +7,7 @@ One file holds the suite of one dataset and stage, ``expectations/<dataset>_<sta
         severity: warning                          # critical, warning or info
         column: distance                           # ... and its own arguments
         min_value: 50
-        max_value: 5000
+        max_value: {$REFERENCE: q0.999}            # what the champion's training saw
         mostly: 0.99                               # the share that must hold
 
 A value that depends on the partition is written as Great Expectations writes it,
@@ -20,14 +20,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Literal, get_args
 
 from pipelines.config import DatasetConfig
 from pipelines.errors import ConfigError
 from pipelines.records import digest_of
-from pipelines.validation.rules import Place, Rule, make_rule
+from pipelines.validation.checks import make_rule
+from pipelines.validation.entries import read_entries, refuse
+from pipelines.validation.rules import Rule, Stage
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+SuiteColumnType = Literal["string", "integer", "float", "boolean", "timestamp", "date"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,39 @@ class Suite:
     name: str
     rules: tuple[Rule, ...]
     digest: str
+    stage: Stage = "raw"
 
 
-def load_suite(path: Path, config: DatasetConfig) -> Suite:
+def suite_path(project: Path, dataset: str, stage: Stage = "raw") -> Path:
+    """Return where the suite of a dataset and stage lies, whether or not it exists."""
+    return project / "expectations" / f"{dataset}_{stage}.yaml"
+
+
+def suite_columns(config: DatasetConfig, stage: Stage = "raw") -> dict[str, SuiteColumnType]:
+    """Return every column that a suite of this stage may name, and its type.
+
+    Examples
+    --------
+    ``row_id`` and ``event_time`` come first; then the declared columns (``raw``), the features, numbers
+    as float and categories as string (``features``), or ``prediction``, of a multiclass task
+    ``probability_0`` and so on, and ``model_version`` (``predictions``).
+    """
+    columns: dict[str, SuiteColumnType] = {"row_id": "string", "event_time": "timestamp"}
+    if stage == "raw":
+        return {**columns, **config.columns}
+    if stage == "features":
+        columns |= dict.fromkeys(config.features.numeric, "float")
+        columns |= dict.fromkeys(config.features.categorical, "string")
+        return columns
+    is_multiclass = config.task == "multiclass"
+    columns["prediction"] = "string" if is_multiclass else "float"
+    if is_multiclass:
+        columns |= {f"probability_{index}": "float" for index in range(len(config.classes))}
+    columns["model_version"] = "string"
+    return columns
+
+
+def load_suite(path: Path, config: DatasetConfig, stage: Stage = "raw") -> Suite:
     """Read and check a suite.
 
     Parameters
@@ -53,7 +87,7 @@ def load_suite(path: Path, config: DatasetConfig) -> Suite:
     path : Path
         ``expectations/<dataset>_<stage>.yaml``.
     config : DatasetConfig
-        Its columns, with ``row_id`` and ``event_time``, are what expectations may name.
+        Says which columns there are: :func:`suite_columns`.
 
     Raises
     ------
@@ -61,56 +95,45 @@ def load_suite(path: Path, config: DatasetConfig) -> Suite:
         If the file is missing or no YAML, or an expectation has an unknown type, a missing,
         unknown or wrong argument, an unknown column or parameter, or no valid severity.
     """
-    types = {"row_id": "string", "event_time": "timestamp", **config.columns}
-    rules = [make_rule(content, types=types, place=place) for content, place in _entries(path)]
+    return read_suite(read_text(path), f"{path.parent.name}/{path.name}", config, stage)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a suite; ConfigError if it can't be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"Can't read the expectation suite {path}: {why}.") from error
+
+
+def read_suite(text: str, where: str, config: DatasetConfig, stage: Stage = "raw") -> Suite:
+    """Return the suite that a text declares; ``where`` is the file that messages name.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`load_suite`.
+    """
+    types = suite_columns(config, stage)
+    rules: list[Rule] = []
+    for entry in read_entries(text, where):
+        rule, problems = make_rule(entry, types, stage)
+        if rule is None:
+            refuse(where, entry, problems[0])
+        rules.append(rule)
+    return make_suite(Path(where).stem, rules, stage)
+
+
+def make_suite(name: str, rules: list[Rule], stage: Stage = "raw") -> Suite:
+    """Return the suite of some rules, those of one type on the same columns told apart by position."""
     times = Counter((rule.type, rule.columns) for rule in rules)
     return Suite(
-        name=path.stem,
+        name=name,
         rules=tuple(
             replace(rule, name=f"{rule.type}#{rule.position}") if times[rule.type, rule.columns] > 1 else rule
             for rule in rules
         ),
         digest=digest_of([[rule.type, rule.severity, rule.arguments] for rule in rules]),
+        stage=stage,
     )
-
-
-def _entries(path: Path) -> list[tuple[dict[str, Any], Place]]:
-    """Return each expectation of a file as a dict, with its place."""
-    where = f"{path.parent.name}/{path.name}"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"Can't read the expectation suite {path}: {error.strerror}.") from error
-    try:
-        loader = yaml.SafeLoader(text)
-        try:
-            root = loader.get_single_node()
-            return [(_entry(loader, node, place), place) for node, place in _nodes(root, where)]
-        finally:
-            loader.dispose()
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not valid YAML: {error}") from error
-
-
-def _nodes(root: yaml.Node | None, where: str) -> list[tuple[yaml.Node, Place]]:
-    keys = [key.value for key, _ in root.value] if isinstance(root, yaml.MappingNode) else []
-    if not isinstance(root, yaml.MappingNode) or keys != ["expectations"]:
-        raise ConfigError(f"{where} must have one key, `expectations`, with a list below it.")
-    entries = root.value[0][1]
-    if not isinstance(entries, yaml.SequenceNode) or not entries.value:
-        raise ConfigError(f"{where}: `expectations` must be a list of at least one expectation.")
-    return [
-        (node, Place(where, position, node.start_mark.line + 1))
-        for position, node in enumerate(entries.value, start=1)
-    ]
-
-
-def _entry(loader: yaml.SafeLoader, node: yaml.Node, place: Place) -> dict[str, Any]:
-    if not isinstance(node, yaml.MappingNode):
-        place.refuse("write it as a mapping that starts with `type:`")
-    times = Counter(key.value for key, _ in node.value)
-    for key, count in times.items():
-        if count > 1:
-            place.refuse(f"the key `{key}` is written twice")
-    entry: dict[str, Any] = loader.construct_object(node, deep=True)
-    return entry

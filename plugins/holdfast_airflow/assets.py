@@ -11,8 +11,9 @@ GROUP = "holdfast"
 
 @dataclass(frozen=True)
 class DatasetAssets:
-    """The six assets of one dataset, named ``<dataset>/<asset>``."""
+    """The seven assets of one dataset, named ``<dataset>/<asset>``; others emit ``arrived``, we the rest."""
 
+    arrived: Asset
     validated: Asset
     predictions: Asset
     drift: Asset
@@ -28,6 +29,7 @@ def assets_of(dataset: str) -> DatasetAssets:
         return Asset(name=f"{dataset}/{name}", uri=f"holdfast://{dataset}/{name}", group=GROUP)
 
     return DatasetAssets(
+        arrived=asset("arrived"),
         validated=asset("validated"),
         predictions=asset("predictions"),
         drift=asset("drift"),

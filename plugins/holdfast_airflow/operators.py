@@ -14,8 +14,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from holdfast_airflow.forms import answer
 from holdfast_airflow.outcomes import airflow_outcomes
-from holdfast_airflow.partitions import days_of, hand_on, night_of
-from pipelines.errors import HoldfastError, NotReadyError, ValidationFailed
+from holdfast_airflow.partitions import hand_on, night_of
+from pipelines.errors import HoldfastError, NotReadyError
 
 if TYPE_CHECKING:
     from pipelines.runtime import Runtime
@@ -54,91 +54,9 @@ class StepOperator(BaseOperator):
     def run_step(self, context: Context, runtime: Runtime) -> Json | None:
         """Call the step and return its record as small JSON; None where there is none."""
 
-    def finish(self, context: Context, night: str, extra: Json | None = None) -> None:
-        """Let this task's asset events carry the night."""
-        hand_on(context, self.outlets, night, extra)
-
-    def tell_progress(self, what: str, done: int, total: int) -> None:
-        """Log how far long work has come, about ten times in all."""
-        if done == total or done % max(1, total // 10) == 0:
-            self.log.info("%s: %d of %d", what, done, total)
-
-
-class IngestOperator(StepOperator):
-    """Land a night, or a range of days in one go, in the lake."""
-
-    def run_step(self, context: Context, runtime: Runtime) -> Json:
-        """Ingest what the run or its form asks for."""
-        from pipelines.steps.ingest import ingest, ingest_range
-
-        first, last = days_of(context)
-        if first == last:
-            record = ingest(self.dataset, first, runtime=runtime)
-            self.log.info(
-                "Landed %d rows of %s %s, and %d labels of %s.",
-                *(record.n_rows, self.dataset, first, record.n_labels, record.labels_partition_key),
-            )
-            return record.to_json()
-        records = ingest_range(self.dataset, first, last, runtime=runtime, progress=self.tell_progress)
-        summary = {
-            "first": first,
-            "last": last,
-            "n_partitions": len(records),
-            "n_rows": sum(record.n_rows for record in records),
-            "n_labels": sum(record.n_labels for record in records),
-        }
-        self.log.info("Landed %(n_rows)d rows and %(n_labels)d labels of %(n_partitions)d days.", summary)
-        return summary
-
-
-class ValidateOperator(StepOperator):
-    """Hold what was ingested to its expectations and publish what is good."""
-
-    def run_step(self, context: Context, runtime: Runtime) -> Json:
-        """Validate the same days; hand on the last one that is published."""
-        first, last = days_of(context)
-        summary = self._night(first, runtime) if first == last else self._range(first, last, runtime)
-        self.finish(context, str(summary["partition_key"]))
-        return summary
-
-    def _night(self, night: str, runtime: Runtime) -> Json:
-        from pipelines.steps.validate import validate
-
-        record = validate(self.dataset, night, runtime=runtime)
-        self.log.info(
-            "%s %s: %s; %d rows published, %d quarantined.",
-            *(self.dataset, night, record.outcome, record.n_published, record.n_quarantined),
-        )
-        # The expectations are many; the ledger and the night's page hold them.
-        return record.model_dump(mode="json", exclude={"expectations"})
-
-    def _range(self, first: str, last: str, runtime: Runtime) -> Json:
-        from pipelines.steps.validate import validate_range
-
-        records = validate_range(self.dataset, first, last, runtime=runtime, progress=self.tell_progress)
-        published = [record for record in records if record.outcome != "refused"]
-        refused = [record.partition_key for record in records if record.outcome == "refused"]
-        if not published:
-            raise ValidationFailed(
-                f"No day of {self.dataset} from {first} to {last} is fit to be published. {first}: "
-                + "; ".join(records[0].reasons)
-            )
-        if refused:
-            self.log.warning("Refused, and not published: %s", ", ".join(refused))
-        summary = {
-            "partition_key": published[-1].partition_key,
-            "n_published_partitions": len(published),
-            "n_published": sum(record.n_published for record in published),
-            "n_quarantined": sum(record.n_quarantined for record in records),
-            "refused": refused[:31],
-            "n_refused": len(refused),
-        }
-        self.log.info(
-            "Published %(n_published)d rows of %(n_published_partitions)d days; %(n_quarantined)d rows "
-            "quarantined, %(n_refused)d days refused.",
-            summary,
-        )
-        return summary
+    def finish(self, context: Context, *nights: str, extra: Json | None = None) -> None:
+        """Let this task's asset events carry the night, or nights."""
+        hand_on(context, self.outlets, nights, extra)
 
 
 class ScoreOperator(StepOperator):
@@ -281,5 +199,5 @@ class RegisterOperator(StepOperator):
 
         record = register(TrainedModel.model_validate(self.trained), runtime=runtime)
         self.log.info("%s v%s is the challenger.", self.dataset, record.model_version)
-        self.finish(context, record.partition_key, {"model_version": record.model_version})
+        self.finish(context, record.partition_key, extra={"model_version": record.model_version})
         return {"partition_key": record.partition_key, "model_version": record.model_version}

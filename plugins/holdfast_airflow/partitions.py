@@ -6,6 +6,7 @@ that a person starts may carry it too, or says it in its form. It never comes fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import Asset, Context
@@ -67,13 +68,15 @@ def days_of(context: Context) -> tuple[str, str]:
     return first, last
 
 
-def hand_on(context: Context, assets: list[Asset], night: str, extra: dict[str, Any] | None = None) -> None:
-    """Make a task's asset events carry a night, however the run itself was started.
+def hand_on(
+    context: Context, assets: list[Asset], nights: Sequence[str], extra: dict[str, Any] | None = None
+) -> None:
+    """Make a task's asset events carry nights, however the run itself was started.
 
-    A task that succeeds emits one event an outlet. Naming its partition replaces the run's own
-    key, so the event is never doubled, and a run without a key still moves the chain on.
+    A task that succeeds emits one event an outlet and night. Naming its partitions replaces the run's
+    own key, so no event is doubled, and a run without a key still moves the chain on.
     """
     for asset in assets:
         event = context["outlet_events"][asset]
-        event.add_partitions(night)
+        event.add_partitions(list(nights))
         event.extra.update(extra or {})

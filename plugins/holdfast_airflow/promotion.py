@@ -105,7 +105,7 @@ class PromoteOperator(StepOperator):
             context["ti"].xcom_push(key="return_value", value=found)
             raise AirflowSkipException(f"The champion stays: {decision.reason}")
         self.log.info("%s v%s is the champion: %s", self.dataset, decision.model_version, decision.reason)
-        self.finish(context, night, {"model_version": decision.model_version})
+        self.finish(context, night, extra={"model_version": decision.model_version})
         return found
 
 
@@ -137,7 +137,7 @@ class RescoreOperator(BaseOperator):
         night = answer(context["params"], "rescore")
         if night is None:
             raise AirflowSkipException("No night to score again was asked for; all predictions are kept.")
-        hand_on(context, self.outlets, night)
+        hand_on(context, self.outlets, [night])
 
 
 def evidence_table(record: GateRecord) -> str:

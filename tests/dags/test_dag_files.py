@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
-VERBS = ("ingest", "monitor", "promote", "retrain", "rollback", "score", "train")
+VERBS = ("arrive", "ingest", "monitor", "promote", "retrain", "rollback", "score", "train")
 HEAVY = ("pandas", "torch", "mlflow", "great_expectations", "evidently", "duckdb", "sklearn", "deltalake")
 PARSE_SECONDS = 0.3
 
@@ -75,6 +75,7 @@ def test_each_enabled_dataset_has_one_dag_of_each_kind(
     ("dag_id", "edges"),
     [
         pytest.param("ingest_flights", {"ingest": {"validate"}, "validate": set()}, id="ingest"),
+        pytest.param("arrive_flights", {"ingest": {"validate"}, "validate": set()}, id="arrive"),
         pytest.param("score_flights", {"score": set(), "request_first_training": set()}, id="score"),
         pytest.param("monitor_flights", {"reconcile": {"monitor"}, "monitor": set()}, id="monitor"),
         pytest.param("retrain_flights", {"await_verdict": {"request"}, "request": set()}, id="retrain"),
@@ -103,6 +104,7 @@ def test_a_person_is_asked_only_where_the_configuration_says_so(
     ("dag_id", "starts_on", "emits"),
     [
         pytest.param("ingest_flights", set(), {"validate": {"flights/validated"}}, id="ingest"),
+        pytest.param("arrive_flights", {"flights/arrived"}, {"validate": {"flights/validated"}}, id="arrive"),
         pytest.param(
             "score_flights",
             {"flights/validated", "flights/champion"},

@@ -84,7 +84,7 @@ def test_every_event_carries_exactly_the_night_handed_on(make_context: Any, nigh
     from airflow.sdk.execution_time.task_runner import _serialize_outlet_events
 
     context, asset = make_context(night=night), assets_of("flights").challenger
-    hand_on(context, [asset], "2013-07-04", {"model_version": "7"})
+    hand_on(context, [asset], ["2013-07-04"], {"model_version": "7"})
     assert list(_serialize_outlet_events(context["outlet_events"])) == [
         {
             "dest_asset_key": {"name": "flights/challenger", "uri": "holdfast://flights/challenger"},

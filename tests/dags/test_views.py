@@ -76,6 +76,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "index.html").write_text(f"<h1>{folder.name}</h1>{HOSTILE}", encoding="utf-8")
     newest = root / "flights" / "2013-07-10"
     (newest / "drift.html").write_text(HOSTILE, encoding="utf-8")
+    (newest / "validation.html").write_text(HOSTILE, encoding="utf-8")
     (newest / "drift.json").write_text("{}", encoding="utf-8")
     (newest / FORGED_NAME).write_text("x", encoding="utf-8")
     (newest / ".index.html.tmp").write_text("half", encoding="utf-8")
@@ -173,7 +174,7 @@ def test_a_hostile_file_name_stays_a_name(user: Client) -> None:
     assert user.get(f"/holdfast/{link}").text == "x"
 
 
-@pytest.mark.parametrize("name", ["index.html", "drift.html"])
+@pytest.mark.parametrize("name", ["index.html", "validation.html", "drift.html"])
 def test_nothing_in_a_report_can_act_with_our_login(user: Client, name: str) -> None:
     answer = user.get(f"/holdfast/reports/flights/2013-07-10/{name}")
     policy = dict(
@@ -189,6 +190,19 @@ def test_nothing_in_a_report_can_act_with_our_login(user: Client, name: str) -> 
     assert "http" not in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("name", ["index.html", "validation.html"])
+def test_pages_of_our_own_run_no_script_at_all(user: Client, name: str) -> None:
+    policy = user.get(f"/holdfast/reports/flights/2013-07-10/{name}").headers["content-security-policy"]
+    assert "script-src" not in policy
+    assert "sandbox" not in policy, "its links keep the login"
+
+
+def test_json_is_never_taken_for_a_page(user: Client) -> None:
+    answer = user.get("/holdfast/reports/flights/2013-07-10/drift.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_the_list_runs_no_script(user: Client) -> None:

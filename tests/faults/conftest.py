@@ -15,7 +15,7 @@ from pipelines.runtime import Runtime
 
 # What each port writes with; a kill strikes just before or just after such a call.
 WRITES = {
-    "lake": {"replace", "replace_many"},
+    "lake": {"replace", "replace_many", "replace_stream", "update"},
     "ledger": {"record", "move_champion", "update_retraining"},
     "registry": {"set_alias"},
 }

@@ -6,8 +6,9 @@ import itertools
 
 import toy_world
 
-from pipelines.records import IngestionRecord, ScoringRecord, ValidationRecord
+from pipelines.records import AmendmentRecord, IngestionRecord, ScoringRecord, ValidationRecord
 from pipelines.runtime import Runtime
+from pipelines.steps.amend import Request, release
 from pipelines.steps.ingest import ingest
 from pipelines.steps.score import score
 from pipelines.steps.validate import validate
@@ -22,6 +23,10 @@ def run_ingest(runtime: Runtime) -> None:
 
 def run_validate(runtime: Runtime) -> None:
     validate("bikes", DAY, runtime=runtime)
+
+
+def run_release(runtime: Runtime) -> None:
+    release(Request("bikes", DAY, "ann", "a person looked"), runtime=runtime, is_all=True)
 
 
 def run_score(runtime: Runtime) -> None:
@@ -67,6 +72,29 @@ def test_a_validation_killed_at_any_write_never_publishes_half(bikes, kill_at_wr
     assert record.n_published + record.n_quarantined == ROWS_A_DAY
     assert rows_of(bikes, "validated", DAY) == record.n_published
     assert len(bikes.ledger.history(ValidationRecord, "bikes")) == 1
+
+
+def test_an_amendment_killed_at_any_write_is_completed_by_its_repeat(bikes, tmp_path, kill_at_write):
+    table = bikes.settings.sources / "bikes" / "hour.csv"
+    lines = table.read_text().splitlines()
+    hum = lines[0].split(",").index("hum")
+    row = next(n for n, line in enumerate(lines) if DAY in line)
+    cells = lines[row].split(",")
+    lines[row] = ",".join([*cells[:hum], "7", *cells[hum + 1 :]])
+    table.write_text("\n".join(lines) + "\n")
+    ingest("bikes", DAY, runtime=bikes)
+    assert validate("bikes", DAY, runtime=bikes).n_quarantined == 1
+    n_blows = 0
+    for _ in blows(kill_at_write, run_release, bikes):
+        n_blows += 1
+        assert rows_of(bikes, "validated", DAY) in (ROWS_A_DAY - 1, ROWS_A_DAY)
+    assert n_blows >= 3
+    run_release(bikes)
+    newest = bikes.ledger.latest(ValidationRecord, "bikes", DAY)
+    assert (newest.n_released, newest.n_published, newest.n_quarantined) == (1, ROWS_A_DAY, 0)
+    assert rows_of(bikes, "validated", DAY) == ROWS_A_DAY
+    assert rows_of(bikes, "amendments", DAY) == 1
+    assert {record.n_published for record in bikes.ledger.revisions(AmendmentRecord, "bikes")} <= {ROWS_A_DAY}
 
 
 def test_a_scoring_killed_at_any_write_leaves_all_predictions_or_none(tmp_path, kill_at_write):

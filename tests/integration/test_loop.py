@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import bike_files as files
@@ -19,7 +20,13 @@ import psutil
 import pytest
 
 from pipelines.config import load_params
-from pipelines.records import DriftRecord, ScoringRecord, TrainingRecord, ValidationRecord
+from pipelines.records import (
+    DriftRecord,
+    IngestionRecord,
+    ScoringRecord,
+    TrainingRecord,
+    ValidationRecord,
+)
 from pipelines.runtime import Runtime
 from pipelines.stack import processes, run_airflow, status, up
 from pipelines.stack.readiness import expected_dags
@@ -155,6 +162,92 @@ def test_airflows_own_command_works_on_the_stack(stack, capfd):
 
 def test_a_second_up_finds_it_up(stack, capsys):
     assert up(stack.settings) == stack.state
+
+
+def test_four_ways_to_start_a_night_three_times_each_are_one_night(stack, runtime):
+    night = wait_for(lambda: runs_of(stack, "ingest_flights", "scheduled"), "scheduled night")[0][
+        "partition_key"
+    ]
+    form: Run = {"partition_key": None, "conf": {"first": night}}
+    for n, how in enumerate(({"partition_key": night}, {"partition_key": night}, form)):
+        stack.api.trigger("ingest_flights", f"by-hand-{n}", **how)
+    for n in range(1, 4):
+        say_arrived(stack, "flights", night)
+        # Events of one night that come before its run are one run.
+        wait_for(lambda n=n: len(runs_of(stack, "arrive_flights", "asset_triggered")) >= n, "arrival")
+    wait_for(lambda: len(ended(runs_of(stack, "ingest_flights", "scheduled"))) >= 3, "third scheduled night")
+    ways = [
+        (run["run_type"], run["state"], run["partition_key"])
+        for dag_id in ("ingest_flights", "arrive_flights")
+        for run in stack.api.dag_runs(dag_id)
+    ]
+    assert ways.count(("scheduled", "success", night)) >= 3
+    assert ways.count(("manual", "success", night)) == 2
+    assert ways.count(("manual", "success", None)) == 1, "the form says the night, and the run carries no key"
+    for _ in range(3):
+        backfill(stack, "ingest_flights", night)
+    stack.api._send("PATCH", "/dags/ingest_flights", json={"is_paused": True})
+    # A scheduled run that had just begun when the Dag was paused stays as it is.
+    wait_for(
+        lambda: (
+            not [
+                r for r in stack.api.dag_runs(state=["queued", "running"]) if r["dag_id"] != "ingest_flights"
+            ]
+        ),
+        "rest",
+    )
+    arrivals = runs_of(stack, "arrive_flights", "asset_triggered")
+    assert [(run["state"], run["partition_key"]) for run in arrivals] == [("success", night)] * 3
+    # A run that finds another content leaves another record.
+    for kind in (IngestionRecord, ValidationRecord):
+        found = {record.digest: record for record in runtime.ledger.revisions(kind, "flights", night)}
+        assert len(found) == 1, found
+    published = runtime.ledger.latest(ValidationRecord, "flights", night)
+    assert runtime.lake.read("flights", "validated", partitions=[night]).num_rows == published.n_published > 0
+    scored = {run["partition_key"] for run in stack.api.dag_runs("score_flights")}
+    assert scored == {night}
+
+
+def runs_of(stack, dag_id: str, run_type: str) -> list[Run]:
+    return [run for run in stack.api.dag_runs(dag_id) if run["run_type"] == run_type]
+
+
+def ended(runs: list[Run]) -> list[Run]:
+    return [run for run in runs if run["state"] in DONE]
+
+
+def say_arrived(stack, dataset: str, night: str) -> None:
+    """Emit the event by which another system says that a night's data is there."""
+    found = stack.api._send("GET", "/assets", params={"name_pattern": f"{dataset}/arrived"}).json()
+    (asset,) = found["assets"]
+    event = {"asset_id": asset["id"], "partition_key": night, "extra": {}}
+    stack.api._send("POST", "/assets/events", json=event)
+
+
+def backfill(stack, dag_id: str, night: str) -> None:
+    """Have a night run once more by a backfill, and wait for its end."""
+    body = {
+        "dag_id": dag_id,
+        "from_date": f"{night}T00:00:00Z",
+        "to_date": f"{night}T00:00:10Z",
+        "max_active_runs": 1,
+        "reprocess_behavior": "completed",
+        "run_on_latest_version": True,
+    }
+    since = datetime.now(UTC).isoformat()
+
+    def is_over() -> bool:
+        # While another run of the night is under way, Airflow passes a backfill of it over.
+        if not stack.api.open_backfills(dag_id):
+            stack.api._send("POST", "/backfills", json=body, expected=(409,))
+        runs = [run for run in runs_of(stack, dag_id, "backfill") if (run["start_date"] or "") > since]
+        if not any(run["state"] == "success" for run in runs):
+            return False
+        for found in stack.api.open_backfills(dag_id):
+            stack.api.close_backfill(found["id"])
+        return True
+
+    wait_for(is_over, f"backfill of {night}")
 
 
 def test_history_leads_to_a_first_challenger_that_waits_for_a_person(stack, runtime):

@@ -81,7 +81,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     found.git("init", "--quiet", "--initial-branch=main")
     found.git("add", "--all")
     found.git("commit", "--quiet", "--message", "As it is")
-    with (checkout / "pipelines" / "metrics.py").open("a") as file:
+    with (checkout / "pipelines" / "metrics" / "quality.py").open("a") as file:
         file.write("\n# Not committed yet.\n")
     runtime = found.runtime()
     ingest_range("flights", "2013-01-01", _LAST, runtime=runtime)

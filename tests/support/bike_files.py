@@ -79,8 +79,13 @@ def write_bike_files(folder: Path) -> None:
 
 
 def small_params() -> dict[str, Any]:
-    """Return the shipped params, with `bikes` on those files, quick to train and approved by a person."""
+    """Return the shipped params, with `bikes` on those files, quick to train and approved by a person.
+
+    `flights` is scheduled twice a minute.
+    """
     params: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "params.yaml").read_text())
+    # The sixth field counts seconds: today's night again and again, for a test of scheduled runs.
+    params["datasets"]["flights"]["schedule"] = "* * * * * */30"
     bikes = params["datasets"]["bikes"]
     bikes["enabled"] = True
     bikes["source"]["tables"] = {"hours": "bikes/*.csv"}

@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipelines.bundle.files import PREDICTION, write_bundle
+from pipelines.bundle.files import with_outputs, write_bundle
 from pipelines.config import DatasetConfig, Task
 from pipelines.features.encoding import Encoding, fit_encoding
 from pipelines.training.candidates import FittedCandidate, fit_candidate
 
 CANDIDATES = ("hist_gradient_boosting", "embedding_network")
-TASKS: tuple[Task, ...] = ("binary", "regression")
+TASKS: tuple[Task, ...] = ("binary", "regression", "multiclass")
+# The last one never occurs.
+CLASSES = ("low", "middle", "high", "<b>&", "absent")
 NUMERIC = ("x", "y", "spiky", "flat", "blank")
 CATEGORICAL = ("site", "zip", "void")
 SEED = 7
@@ -36,6 +38,7 @@ def config(task: Task, **training: int) -> DatasetConfig:
             "event_time": "at",
             "columns": {"id": "integer", "at": "timestamp"},
             "target": "outcome",
+            "classes": CLASSES if task == "multiclass" else (),
             "labels": {"outcome": "float"},
             "features": {"sql": "rows.sql", "numeric": NUMERIC, "categorical": CATEGORICAL},
             "training": {"max_iterations": 40, "max_epochs": 3, **training},
@@ -52,7 +55,12 @@ def rows(n: int, seed: int, *, task: Task = "binary", unseen: bool = False) -> p
     spiky = np.where(random.random(n) < 0.05, np.inf, random.normal(size=n))
     score = x + 0.02 * y - 1.0 + (site % 2) + 0.5 * (zips % 3)
     chance = 1 / (1 + np.exp(-score))
-    outcome = random.random(n) < chance if task == "binary" else 100.0 + 25.0 * score + random.normal(size=n)
+    if task == "binary":
+        outcome = random.random(n) < chance
+    elif task == "multiclass":
+        outcome = np.digitize(score + 0.5 * random.normal(size=n), [-0.5, 0.5, 1.5])
+    else:
+        outcome = 100.0 + 25.0 * score + random.normal(size=n)
     return pa.table(
         {
             "x": pa.array(x, mask=random.random(n) < 0.1),
@@ -90,7 +98,7 @@ def fitted(name: str, task: Task) -> FittedCandidate:
 def golden(candidate: FittedCandidate, n: int = 50) -> pa.Table:
     """Return rows with levels that training lacks, and the training library's predictions for them."""
     sample = rows(n, 3, unseen=True)
-    return sample.append_column(PREDICTION, pa.array(candidate.predict(sample)))
+    return with_outputs(sample, candidate.predict(sample))
 
 
 def write(path: Path, name: str, task: Task) -> Path:

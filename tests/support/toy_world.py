@@ -43,6 +43,7 @@ from pipelines.steps.register import register
 from pipelines.training.environment import environment_digest
 from pipelines.training.planning import plan_snapshot
 from pipelines.training.snapshot import Snapshot
+from pipelines.validation.reference import learn
 
 DATASET = "toy"
 FIRST, LAST_LABELLED, NIGHT = "2013-01-01", "2013-01-20", "2013-01-21"
@@ -245,6 +246,9 @@ def write_outputs(folder: Path, model: Stumps) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps({"auc": 0.7}))
     pq.write_table(pa.table({"row_id": ["a"], "x": [0.5], "prediction": [0.5]}), folder / "reference.parquet")
+    seen = pa.table({"partition_key": [FIRST], "x": [0.5]})
+    profile = learn({"raw": seen, "features": seen})
+    (folder / "reference_profile.json").write_text(profile.model_dump_json())
     return write_bundle(folder / "bundle", *_bundle(model))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.config import DatasetConfig
-from pipelines.ingestion.partitions import SourceRows
+from pipelines.ingestion.merging import Counts
 
 DAY = "2013-03-04"
 HEADER = "id,at,city,distance,riders,member,booked,late,delay,tip"
@@ -33,6 +36,17 @@ CONFIG: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a source was found to hold: the rows of each partition, and what became of them."""
+
+    rows: Mapping[str, pa.Table]
+    counts: Mapping[str, Counts]
+    refused_days: Mapping[str, str]
+    suspects: str | None
+    n_undated: int
+
+
 def line(number: int, at: str, **cells: str) -> str:
     """Return one line of the table; ``cells`` replace the plain ones by column."""
     plain = dict(zip(HEADER.split(","), line_cells(number, at), strict=True))
@@ -55,7 +69,7 @@ def config_of(**overrides: Any) -> DatasetConfig:
     return DatasetConfig.model_validate(CONFIG | overrides | {"source": source})
 
 
-def column(found: SourceRows, name: str, partition: str = DAY) -> Sequence[Any]:
+def column(found: Found, name: str, partition: str = DAY) -> Sequence[Any]:
     """Return one column of one partition, in the order of the row keys."""
     values: list[Any] = found.rows[partition].sort_by("row_id")[name].to_pylist()
     return values

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from pipelines.config import PROJECT_ROOT, load_params, load_settings
+from pipelines.config import PROJECT_ROOT, DatasetConfig, TrainingConfig, load_params, load_settings
 from pipelines.errors import ConfigError
 
 
@@ -147,3 +147,39 @@ def test_s3_over_https_needs_no_leave_for_http():
 def test_a_wrong_variable_is_refused(environ, word):
     with pytest.raises(ConfigError, match=word):
         load_settings(environ)
+
+
+def _bikes(**changes):
+    return load_params(PROJECT_ROOT / "params.yaml").datasets["bikes"].model_dump(mode="json") | changes
+
+
+def test_classes_may_be_written_as_numbers():
+    assert DatasetConfig.model_validate(_bikes(task="binary", classes=[1, 2])).classes == ("1", "2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        pytest.param({"task": "binary", "classes": [False, True]}, "in quotes", id="bare-yes-and-no"),
+        pytest.param({"task": "binary", "classes": "ab"}, "tuple", id="no-list"),
+        pytest.param(
+            {
+                "task": "multiclass",
+                "classes": ["a", "b", "c"],
+                "columns": {"probability_2": "float"},
+                "key": [],
+            },
+            "probability_2: Holdfast adds a column",
+            id="taken-name",
+        ),
+    ],
+)
+def test_classes_that_can_not_be_meant_are_refused(changes, word):
+    with pytest.raises(ValidationError, match=word):
+        DatasetConfig.model_validate(_bikes(**changes))
+
+
+def test_a_split_by_rows_needs_one_day_unless_more_are_asked_for():
+    assert TrainingConfig(split="rows").min_days == 1
+    assert TrainingConfig(split="rows", min_days=5).min_days == 5
+    assert TrainingConfig().min_days == 28

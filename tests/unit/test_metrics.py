@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import (
+    accuracy_score,
     average_precision_score,
+    balanced_accuracy_score,
     brier_score_loss,
     log_loss,
     mean_absolute_error,
@@ -215,3 +218,77 @@ def test_a_thousand_resamples_of_a_fortnight_take_no_time() -> None:
     paired_day_bootstrap(target, good, good**2, days, "binary", n_resamples=1000)
 
     assert time.process_time() - started < 1.5
+
+
+MULTICLASS = st.lists(
+    st.tuples(st.integers(0, 3), st.lists(st.sampled_from([1, 2, 3, 10]), min_size=4, max_size=4)),
+    min_size=8,
+    max_size=40,
+).filter(lambda rows: {happened for happened, _ in rows} == {0, 1, 2, 3})
+
+
+@given(MULTICLASS)
+def test_multiclass_metrics_agree_with_scikit_learn(rows: list[tuple[int, list[int]]]) -> None:
+    target = np.array([float(happened) for happened, _ in rows])
+    guess = np.array([weights for _, weights in rows], dtype=float)
+    guess /= guess.sum(axis=1, keepdims=True)
+
+    found = evaluate_predictions(target, guess, "multiclass")
+
+    likeliest = guess.argmax(axis=1)
+    assert found["log_loss"] == pytest.approx(log_loss(target, guess))
+    assert found["accuracy"] == pytest.approx(accuracy_score(target, likeliest))
+    assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(target, likeliest))
+    assert found["auc"] == pytest.approx(roc_auc_score(target, guess, multi_class="ovr"))
+    assert found["brier"] == pytest.approx(((guess - np.eye(4)[target.astype(int)]) ** 2).sum(axis=1).mean())
+    assert found["n"] == len(rows)
+
+
+def test_classes_that_a_window_lacks_leave_the_other_measures_defined() -> None:
+    guess = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]]
+
+    two = evaluate_predictions([0, 1, 1], guess, "multiclass")
+    one = evaluate_predictions([0, 0, math.nan], guess, "multiclass")
+
+    assert two["balanced_accuracy"] == pytest.approx((1 + 0.5) / 2)
+    assert two["auc"] == pytest.approx(1.0)
+    assert math.isnan(one["auc"])
+    assert one["accuracy"] == 0.5
+    assert one["n"] == 2
+
+
+@pytest.mark.parametrize(
+    "guess",
+    [
+        pytest.param([[0.5, 0.6, 0.2]], id="sum"),
+        pytest.param([[1.5, -0.5, 0.0]], id="range"),
+        pytest.param([[math.nan, 0.5, 0.5]], id="nan"),
+    ],
+)
+def test_what_is_no_distribution_over_classes_has_no_quality(guess: list[list[float]]) -> None:
+    found = evaluate_predictions([1], guess, "multiclass")
+
+    assert all(math.isnan(found[name]) for name in found if name != "n")
+
+
+@pytest.mark.parametrize(("target", "guess"), [([3], [[0.5, 0.3, 0.2]]), ([0.5], [[0.5, 0.5]]), ([0], [0.5])])
+def test_targets_that_are_no_class_are_refused(target: list[float], guess: list[Any]) -> None:
+    with pytest.raises(ValueError, match="target"):
+        evaluate_predictions(target, guess, "multiclass")
+
+
+def test_each_resample_of_a_multiclass_task_is_the_log_loss_of_the_drawn_days() -> None:
+    random = np.random.default_rng(5)
+    days = np.repeat([f"2013-05-{day:02d}" for day in range(1, 7)], 20)
+    target = random.integers(0, 3, days.size).astype(float)
+    good, poor = (random.dirichlet(np.ones(3), days.size) for _ in range(2))
+    good[np.arange(days.size), target.astype(int)] += 1.0
+    good /= good.sum(axis=1, keepdims=True)
+
+    gain = paired_day_bootstrap(target, good, poor, days, "multiclass", n_resamples=400, seed=3)
+    plain = [evaluate_predictions(target, guess, "multiclass")["log_loss"] for guess in (poor, good)]
+
+    assert gain.mean == pytest.approx(plain[0] - plain[1], rel=0.05)
+    assert gain.lower < gain.mean < gain.upper
+    assert gain.probability == 1.0
+    assert primary_metric("multiclass") == ("log_loss", False)

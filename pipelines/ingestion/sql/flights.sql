@@ -48,6 +48,10 @@ SELECT
         WHEN arr_delay IS NULL THEN 1
         ELSE CAST(TRY_CAST(arr_delay AS DOUBLE) >= 15 AS INTEGER)
     END AS is_late,
-    arr_delay AS arrival_delay
+    arr_delay AS arrival_delay,
+    -- Where the row comes from, and what a record was that is no row.
+    schedule.holdfast_file,
+    schedule.holdfast_line,
+    schedule.holdfast_reject
 FROM schedule
 LEFT JOIN known_weather USING (origin, departure_hour)

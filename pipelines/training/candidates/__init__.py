@@ -35,8 +35,8 @@ def fit_candidate(
     name : str
         One of ``config.training.candidates``.
     train, valid : pyarrow.Table, shape (n, any) and (m, any)
-        The feature columns (nulls allowed) and the target (without nulls; 0 or 1 for task
-        ``binary``). ``valid`` decides only when to stop.
+        The feature columns (nulls allowed) and the target (without nulls; for classes their
+        numbers). ``valid`` decides only when to stop.
     encoding : Encoding
         Fitted on ``train``.
 

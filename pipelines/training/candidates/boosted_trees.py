@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ _NAME = "hist_gradient_boosting"
 _MAX_CATEGORIES = 255
 _LEARNING_RATE = 0.06
 _PATIENCE = 20
+# A multiclass model has a tree a class and iteration: with many classes, fewer iterations.
+_MAX_TREES = 4_000
+# scikit-learn adds neighbouring values to find what lies between: larger ones would overflow.
+_LARGEST = 1e300
 # A random quarter of the columns at each split: columns that are constant within a day would else be
 # learned by heart, day by day.
 _COLUMNS_TRIED = 0.25
@@ -40,11 +45,11 @@ def fit_boosted_trees(
     train: Examples, valid: Examples, *, config: DatasetConfig, encoding: Encoding, seed: int
 ) -> FittedCandidate:
     """Fit trees until the loss on ``valid`` stops falling; keep those up to its lowest point."""
-    design = _Design.of(train.encoded, encoding)
-    model = _estimator(len(train.target), config, seed, design.n_categorical)
-    model.fit(
-        design.matrix(train.encoded), train.target, X_val=design.matrix(valid.encoded), y_val=valid.target
-    )
+    n_leaf = _leaf_rows(len(train.target))
+    design = _Design.of(train.encoded, encoding, n_least=n_leaf)
+    model = _estimator(n_leaf, config, seed, design.n_categorical)
+    matrix, target = _with_every_class(design.matrix(train.encoded), train.target, config)
+    model.fit(matrix, target, X_val=design.matrix(valid.encoded), y_val=valid.target)
     # The first score is the baseline's, before any tree; a score is minus the loss.
     n_kept = int(np.argmax(model.validation_score_))
     del model._predictors[n_kept:]
@@ -53,9 +58,10 @@ def fit_boosted_trees(
         candidate=_NAME,
         task=config.task,
         target=config.target,
+        classes=config.classes,
         encoding=encoding,
         architecture=TreesArchitecture(
-            n_trees=n_kept,
+            n_trees=len(tensors["tree_start"]) - 1,
             n_nodes=len(tensors["feature"]),
             n_category_splits=tensors["category_left"].shape[0],
             category_width=tensors["category_left"].shape[1],
@@ -76,13 +82,31 @@ def fit_boosted_trees(
     return FittedCandidate(_NAME, description, tensors, predict)
 
 
-def _estimator(n_rows: int, config: DatasetConfig, seed: int, n_categorical: int) -> Any:
-    kind = HistGradientBoostingClassifier if config.task == "binary" else HistGradientBoostingRegressor
+def _leaf_rows(n_rows: int) -> int:
+    """Return the least number of rows of a leaf."""
+    return max(5, min(100, n_rows // 100))
+
+
+def _with_every_class(matrix: Floats, target: Floats, config: DatasetConfig) -> tuple[Floats, Floats]:
+    """Return the rows, and one that tells nothing for each class of a multiclass task that has none.
+
+    A class that may come must have an output, and some small chance: that of one more row, of which no
+    leaf can be made.
+    """
+    n_classes = len(config.classes) if config.task == "multiclass" else 0
+    absent = np.setdiff1d(np.arange(n_classes), target)
+    blank = np.full((len(absent), matrix.shape[1]), np.nan)
+    return np.vstack([matrix, blank]), np.append(target, absent)
+
+
+def _estimator(n_leaf: int, config: DatasetConfig, seed: int, n_categorical: int) -> Any:
+    kind = HistGradientBoostingRegressor if config.task == "regression" else HistGradientBoostingClassifier
+    n_a_round = len(config.classes) if config.task == "multiclass" else 1
     return kind(
         learning_rate=_LEARNING_RATE,
-        max_iter=config.training.max_iterations,
+        max_iter=min(config.training.max_iterations, _MAX_TREES // n_a_round),
         max_leaf_nodes=MAX_LEAVES,
-        min_samples_leaf=max(5, min(100, n_rows // 100)),
+        min_samples_leaf=n_leaf,
         l2_regularization=1.0,
         max_features=_COLUMNS_TRIED,
         categorical_features=list(range(n_categorical)) or None,
@@ -94,10 +118,13 @@ def _estimator(n_rows: int, config: DatasetConfig, seed: int, n_categorical: int
 
 
 def _predict(model: Any, matrix: Floats, task: Task) -> Floats:
-    if not len(matrix):
-        return np.empty(0)  # scikit-learn refuses what has no rows
-    predictions: Floats = model.predict_proba(matrix)[:, 1] if task == "binary" else model.predict(matrix)
-    return predictions
+    if not len(matrix):  # scikit-learn refuses what has no rows
+        return np.empty((0, len(model.classes_)) if task == "multiclass" else 0)
+    if task == "regression":
+        values: Floats = model.predict(matrix)
+        return values
+    chances: Floats = model.predict_proba(matrix)
+    return chances if task == "multiclass" else chances[:, 1]
 
 
 @dataclass(frozen=True)
@@ -105,8 +132,9 @@ class _Design:
     """Which columns of the encoding scikit-learn sees, and as what.
 
     Categories come first, as scikit-learn itself would move them. A column without any value in
-    training is left out, since scikit-learn fails on it. So are, as if missing, the categories beyond the
-    255 most frequent, and numbers that are not finite.
+    training is left out, since scikit-learn fails on it; so is a number that is known in fewer rows than a
+    leaf has, since of a large table it looks at a sample, which may hold none of them. Categories beyond
+    the 255 most frequent, and numbers that are not finite, count as missing.
     """
 
     # Column of the encoding's numbers, in order.
@@ -116,15 +144,15 @@ class _Design:
     categories: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, encoded: Encoded, encoding: Encoding) -> _Design:
-        has_value = np.isfinite(encoded.numeric).any(axis=0)
+    def of(cls, encoded: Encoded, encoding: Encoding, *, n_least: int) -> _Design:
+        has_values = np.isfinite(encoded.numeric).sum(axis=0) >= n_least
         found = [
             _frequent_categories(encoded.codes[:, i], column.unknown_code)
             for i, column in enumerate(encoding.categorical)
         ]
         kept = [i for i, categories in enumerate(found) if not np.isnan(categories).all()]
         return cls(
-            numeric=tuple(np.flatnonzero(has_value).tolist()),
+            numeric=tuple(np.flatnonzero(has_values).tolist()),
             categorical=tuple(kept),
             categories=tuple(found[i] for i in kept),
         )
@@ -140,7 +168,7 @@ class _Design:
             for i, categories in zip(self.categorical, self.categories, strict=True)
         ]
         numbers = encoded.numeric[:, self.numeric]
-        columns += list(np.where(np.isfinite(numbers), numbers, np.nan).T)
+        columns += list(np.where(np.isfinite(numbers), np.clip(numbers, -_LARGEST, _LARGEST), np.nan).T)
         return np.column_stack(columns or [np.zeros(len(encoded.numeric))])
 
 
@@ -162,7 +190,8 @@ def _tensors(model: Any, design: _Design, encoding: Encoding) -> dict[str, Array
     width = max((len(column.levels) + 1 for column in encoding.categorical), default=1)
     rows: list[Array] = []
     trees = []
-    for (predictor,) in model._predictors:
+    # One tree a round; of a multiclass model one for each class, in order.
+    for predictor in chain.from_iterable(model._predictors):
         nodes = _in_preorder(predictor.nodes)
         is_categorical = (nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 1)
         trees.append(_tree(nodes, is_categorical, columns, first_row=len(rows)))
@@ -172,7 +201,7 @@ def _tensors(model: Any, design: _Design, encoding: Encoding) -> dict[str, Array
             row[: categories.size] = _goes_left(node, categories, predictor.raw_left_cat_bitsets)
             rows.append(row)
     return {
-        "baseline": np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1),
+        "baseline": np.array(model._baseline_prediction, dtype=np.float64).reshape(-1),
         "tree_start": np.cumsum([0] + [len(tree["right"]) for tree in trees], dtype=np.int64),
         "category_left": np.array(rows, dtype=np.uint8).reshape(len(rows), width),
         **{

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -40,12 +40,13 @@ def fit_embedding_network(
     """Train for ``max_epochs``, and keep the epoch with the least loss on ``valid``."""
     architecture = _architecture(train, encoding, config.task)
     with _repeatable(seed):
-        network = _Network(encoding, architecture)
+        network = _Network(encoding, architecture, len(config.classes) if config.task == "multiclass" else 1)
         best_epoch, valid_loss = _train(network, train, valid, config=config, scale=architecture)
     description = BundleDescription(
         candidate=_NAME,
         task=config.task,
         target=config.target,
+        classes=config.classes,
         encoding=encoding,
         architecture=architecture,
         training=TrainingNotes(
@@ -68,15 +69,22 @@ def fit_embedding_network(
                 exact(*network.inputs(encoded, torch.float64)) * architecture.target_std
                 + architecture.target_mean
             )
-            predictions: Floats = (torch.sigmoid(raw) if config.task == "binary" else raw).numpy()
+            predictions: Floats = _outcome(raw, config.task).numpy()
         return predictions
 
     return FittedCandidate(_NAME, description, tensors, predict)
 
 
+def _outcome(raw: Tensor, task: Task) -> Tensor:
+    if task == "multiclass":
+        return torch.softmax(raw, dim=1)
+    return torch.sigmoid(raw[:, 0]) if task == "binary" else raw[:, 0]
+
+
 def _architecture(train: Examples, encoding: Encoding, task: Task) -> NetworkArchitecture:
     widths = [min(_MAX_EMBEDDING_WIDTH, 1 + (len(column.levels) + 1) // 2) for column in encoding.categorical]
-    mean, std = (0.0, 1.0) if task == "binary" else (float(train.target.mean()), float(train.target.std()))
+    is_scaled = task == "regression"
+    mean, std = (float(train.target.mean()), float(train.target.std())) if is_scaled else (0.0, 1.0)
     return NetworkArchitecture(
         embedding_widths=tuple(widths),
         hidden_widths=_HIDDEN_WIDTHS,
@@ -89,7 +97,7 @@ def _architecture(train: Examples, encoding: Encoding, task: Task) -> NetworkArc
 class _Network(nn.Module):
     """The network; its parameters bear the names of the bundle's tensors."""
 
-    def __init__(self, encoding: Encoding, architecture: NetworkArchitecture) -> None:
+    def __init__(self, encoding: Encoding, architecture: NetworkArchitecture, n_outputs: int) -> None:
         super().__init__()
         self._mean = np.array([column.mean for column in encoding.numeric])
         self._std = np.array([column.std for column in encoding.numeric])
@@ -104,7 +112,7 @@ class _Network(nn.Module):
         widths = [
             2 * len(encoding.numeric) + sum(architecture.embedding_widths),
             *architecture.hidden_widths,
-            1,
+            n_outputs,
         ]
         self.layer = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
@@ -137,18 +145,15 @@ class _Network(nn.Module):
         for layer in self.layer[:-1]:
             hidden = functional.dropout(functional.relu(layer(hidden)), _DROPOUT, self.training)
         output: Tensor = self.layer[-1](hidden)
-        return output[:, 0]
+        return output
 
 
 def _train(
     network: _Network, train: Examples, valid: Examples, *, config: DatasetConfig, scale: NetworkArchitecture
 ) -> tuple[int, float]:
     """Train ``network`` in place; return the epoch that was kept and its loss on ``valid``."""
-    goal, valid_goal = (
-        torch.from_numpy((examples.target - scale.target_mean) / scale.target_std).float()
-        for examples in (train, valid)
-    )
-    loss_of = functional.binary_cross_entropy_with_logits if config.task == "binary" else functional.mse_loss
+    goal, valid_goal = (_goal(examples.target, config.task, scale) for examples in (train, valid))
+    loss_of = _LOSSES[config.task]
     inputs, valid_inputs = network.inputs(train.encoded), network.inputs(valid.encoded)
     n_epochs = config.training.max_epochs
     batch_rows = min(_MAX_BATCH_ROWS, max(_MIN_BATCH_ROWS, len(goal) // _MIN_STEPS))
@@ -176,6 +181,20 @@ def _train(
         raise DataError(f"The network found no finite loss on {config.target}: look for extreme values.")
     network.load_state_dict(best_weights)
     return best_epoch, best_loss
+
+
+_LOSSES: dict[Task, Callable[[Tensor, Tensor], Tensor]] = {
+    "binary": functional.binary_cross_entropy_with_logits,
+    "multiclass": functional.cross_entropy,
+    "regression": functional.mse_loss,
+}
+
+
+def _goal(target: Floats, task: Task, scale: NetworkArchitecture) -> Tensor:
+    """Return what the raw outputs are held to: class numbers, shape (n,), or one column of values."""
+    if task == "multiclass":
+        return torch.from_numpy(target.astype(np.int64))
+    return torch.from_numpy((target - scale.target_mean) / scale.target_std).float()[:, None]
 
 
 @contextmanager

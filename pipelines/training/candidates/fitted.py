@@ -14,6 +14,7 @@ from pipelines.bundle.description import BundleDescription
 from pipelines.config import DatasetConfig
 from pipelines.errors import DataError, SchemaError
 from pipelines.features.encoding import Encoded, Encoding, encode
+from pipelines.features.target import class_names
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,8 +32,9 @@ class FittedCandidate:
     tensors : mapping of str to ndarray
         What ``weights.safetensors`` will hold.
     predict : callable
-        Takes a table of feature columns, gives float64 (n,): the probability of 1, or the value. It
-        is computed by the training library, never by the scorer, which is held against it.
+        Takes a table of feature columns, gives float64 (n,): the probability of 1, or the value; of task
+        ``multiclass`` (n, K): the probability of each class. It is computed by the training library,
+        never by the scorer, which is held against it.
     """
 
     name: str
@@ -42,7 +44,7 @@ class FittedCandidate:
 
 
 class Examples(NamedTuple):
-    """Encoded rows, and what happened: ``target`` float64 ``(n,)``."""
+    """Encoded rows, and what happened: ``target`` float64 ``(n,)``, for classes their numbers."""
 
     encoded: Encoded
     target: Floats
@@ -69,10 +71,21 @@ def read_examples(
         raise DataError(
             f"{config.target} is missing or not finite in {n_unknown} of {target.size} rows {purpose}."
         )
-    if config.task == "binary":
-        classes = np.unique(target)
-        if not np.isin(classes, (0.0, 1.0)).all():
-            raise DataError(f"{config.target} must be 0 or 1 in the rows {purpose}; found {classes[:5]}.")
-        if classes.size < 2 and not is_for_validation:
-            raise DataError(f"{config.target} is {classes[0]:g} in all {target.size} rows {purpose}.")
+    if config.task != "regression":
+        _require_classes(target, config, purpose, is_for_validation=is_for_validation)
     return Examples(encode(table, encoding), target)
+
+
+def _require_classes(target: Floats, config: DatasetConfig, purpose: str, *, is_for_validation: bool) -> None:
+    names = class_names(config)
+    found = np.unique(target)
+    if not np.isin(found, np.arange(len(names))).all():
+        raise DataError(
+            f"{config.target} must be 0 {'or' if len(names) == 2 else 'to'} {len(names) - 1} in the rows "
+            f"{purpose}; found {found[:5]}."
+        )
+    if found.size < 2 and not is_for_validation:
+        raise DataError(
+            f"{config.target} is {names[int(found[0])]} in all {target.size} rows {purpose}: "
+            "there is nothing to tell apart."
+        )

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from holdfast_airflow.views.pages import nights_page
 from holdfast_airflow.views.reports import (
     MEDIA_TYPES,
-    NIGHT_PAGE,
+    SCRIPTLESS_PAGES,
     datasets_with_reports,
     find_report,
     list_nights,
@@ -61,7 +61,7 @@ def build_app(reports: Path | None = None) -> FastAPI:
         found = find_report(root, path)
         if found is None:
             raise HTTPException(404, "There is no such report.")
-        policy = _PLAIN if found.name == NIGHT_PAGE else _SANDBOXED
+        policy = _PLAIN if found.name in SCRIPTLESS_PAGES else _SANDBOXED
         return FileResponse(found, media_type=MEDIA_TYPES[found.suffix], headers=_headers(policy))
 
     return app

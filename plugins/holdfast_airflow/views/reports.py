@@ -9,6 +9,8 @@ from pathlib import Path
 # What is served, and as what; nothing else is, and no file says its own type.
 MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json"}
 NIGHT_PAGE = "index.html"
+# Pages that need no script: if a value of the data should ever get through as one, it does not run.
+SCRIPTLESS_PAGES = frozenset({NIGHT_PAGE, "validation.html"})
 
 _DATASET = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}\Z")

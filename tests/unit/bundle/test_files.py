@@ -15,14 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sample_models
+from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
+from pipelines.bundle.description import BundleDescription
 from pipelines.bundle.files import (
     DESCRIPTION_FILE,
     GOLDEN_FILE,
     PREDICTION,
     WEIGHTS_FILE,
     bundle_digest,
+    output_columns,
     read_bundle,
     write_bundle,
 )
@@ -47,7 +50,7 @@ def test_what_is_written_is_read(tmp_path: Path, name: str, task: Any) -> None:
     for key, tensor in candidate.tensors.items():
         np.testing.assert_array_equal(found.tensors[key], tensor, strict=True)
     features = [*sample_models.NUMERIC, *sample_models.CATEGORICAL]
-    assert found.golden.equals(golden.select([*features, PREDICTION]))
+    assert found.golden.equals(golden.select([*features, *output_columns(candidate.description)]))
     assert found.digest == digest == bundle_digest(tmp_path / "b")
 
 
@@ -236,3 +239,32 @@ def test_embedding_widths_must_match_the_encoding() -> None:
     content["architecture"]["embedding_widths"] = (2,)
     with pytest.raises(ValueError, match="1 embedding widths for 3 categorical columns"):
         type(sample_models.fitted("embedding_network", "binary").description).model_validate(content)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "message"),
+    [
+        pytest.param("multiclass", {"classes": ["a", "b"]}, "2 classes", id="too-few"),
+        pytest.param("multiclass", {"classes": list("abcda")}, "same one twice", id="twice"),
+        pytest.param("binary", {"classes": ["a"]}, "1 classes", id="half-a-binary"),
+        pytest.param("regression", {"classes": ["a", "b"]}, "2 classes", id="regression"),
+        pytest.param(
+            "multiclass", {"classes": list("abcdefg")}, "not as many for each of 7", id="uneven-trees"
+        ),
+    ],
+)
+def test_classes_must_fit_the_task(task: Any, changes: dict[str, Any], message: str) -> None:
+    content = sample_models.fitted("hist_gradient_boosting", task).description.model_dump()
+    if content["architecture"]["n_trees"] % 7 == 0:
+        content["architecture"]["n_trees"] += 1
+    with pytest.raises(ValidationError, match=message):
+        BundleDescription.model_validate(content | changes)
+
+
+def test_a_description_without_classes_does_not_mention_them() -> None:
+    plain, named = (
+        sample_models.fitted("hist_gradient_boosting", task).description.model_dump_json()
+        for task in ("binary", "multiclass")
+    )
+    assert "classes" not in plain
+    assert "classes" in named

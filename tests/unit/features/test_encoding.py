@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from pipelines.config import FeaturesConfig
 from pipelines.errors import SchemaError
-from pipelines.features.encoding import CategoricalColumn, Encoding, NumericColumn, encode, fit_encoding
+from pipelines.features.encoding import (
+    MAX_LEVELS,
+    CategoricalColumn,
+    Encoding,
+    NumericColumn,
+    encode,
+    fit_encoding,
+)
 
 CELLS = st.none() | st.text(max_size=3)
 FEATURES = FeaturesConfig(sql="x.sql", numeric=("a", "b"), categorical=("c", "d"))
@@ -115,3 +122,18 @@ def test_dividing_by_the_spread_is_always_safe(values: list[float | None]) -> No
     scaled = (encode(rows, fitted).numeric[:, 0] - fitted.numeric[0].mean) / fitted.numeric[0].std
     assert not np.isinf(scaled).any()
     assert np.isnan(scaled).tolist() == [value is None for value in values]
+
+
+def test_very_large_and_very_small_numbers_are_fitted() -> None:
+    fitted = fit_encoding(table(a=[1.6e308, 1.2e308], b=[1e-300, 3e-300]), FEATURES)
+    assert all(math.isfinite(column.mean) and column.std != 1.0 for column in fitted.numeric)
+    assert fitted.numeric[0].mean == pytest.approx(1.4e308)
+
+
+def test_of_thousands_of_levels_the_most_frequent_are_kept() -> None:
+    names = [f"{number:05d}" for number in range(3 * MAX_LEVELS)]
+    cells = names + names[::2][:MAX_LEVELS]
+    rows = pa.table({"a": [1.0] * len(cells), "b": [1.0] * len(cells), "c": cells, "d": cells})
+    fitted = fit_encoding(rows, FEATURES).categorical[0]
+    assert fitted.levels == tuple(names[::2][:MAX_LEVELS])
+    assert encode(rows, fit_encoding(rows, FEATURES)).codes[1, 0] == MAX_LEVELS

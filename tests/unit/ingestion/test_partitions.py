@@ -9,17 +9,16 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 import trips
-from trips import DAY, column, config_of
+from trips import DAY, Found, column, config_of
 
 from pipelines.config import Settings
 from pipelines.errors import ConfigError
-from pipelines.ingestion.partitions import SourceRows
 
-Read = Callable[..., SourceRows]
+Read = Callable[..., Found]
 BEFORE, AFTER = "2013-03-03", "2013-03-05"
 
 
-def ids(found: SourceRows, partition: str = DAY) -> list[int]:
+def ids(found: Found, partition: str = DAY) -> list[int]:
     return list(column(found, "id", partition))
 
 
@@ -36,6 +35,9 @@ def test_a_row_lands_typed_under_its_key(read: Read) -> None:
     (row,) = read(trips.table(trips.line(1, f"{DAY} 10:00:00"))).rows[DAY].to_pylist()
     assert row == {
         "row_id": f"{DAY}|Bonn|1",
+        "source_file": "trips/all.csv",
+        "source_line": 2,
+        "position": 0,
         "event_time": datetime(2013, 3, 4, 10, tzinfo=UTC),
         "id": 1,
         "at": datetime(2013, 3, 4, 10, tzinfo=UTC),
@@ -136,13 +138,17 @@ def test_a_file_without_any_time_is_named_and_counted(read: Read, settings: Sett
     }
     found = read(files)
     assert ids(found) == [1]
-    assert (found.undated_file, found.n_undated) == (str(settings.sources / "trips" / "2.csv"), 2)
+    assert found.n_undated == 2
+    assert found.suspects is not None
+    assert "in trips/2.csv no row has an event_time that can be read (2 rows)" in found.suspects
 
 
 def test_a_query_result_without_any_time_is_counted(read: Read, settings: Settings) -> None:
     (settings.project / "trips.sql").write_text("SELECT * FROM trips")
     found = read(trips.table(trips.line(1, "?")), config=config_of(source={"sql": "trips.sql"}))
-    assert (found.undated_file, found.n_undated) == ("source.sql trips.sql", 1)
+    assert found.n_undated == 1
+    assert found.suspects is not None
+    assert "in source.sql trips.sql no row has an event_time" in found.suspects
 
 
 def test_a_file_that_lacks_a_column_spoils_only_its_own_partition(read: Read) -> None:
@@ -152,8 +158,8 @@ def test_a_file_that_lacks_a_column_spoils_only_its_own_partition(read: Read) ->
         "3.csv": trips.table(trips.line(3, AFTER)),
     }
     found = read(files, BEFORE, DAY, AFTER)
-    assert list(found.incomplete) == [DAY]
-    assert "2.csv: there is no column 'riders'; the nearest one is 'rider'" in found.incomplete[DAY]
+    assert list(found.refused_days) == [DAY]
+    assert "2.csv: there is no column 'riders'; the nearest one is 'rider'" in found.refused_days[DAY]
     assert (ids(found, BEFORE), ids(found, AFTER)) == ([1], [3])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import duckdb
@@ -9,14 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import trips
-from trips import DAY, column, config_of
+from trips import DAY, Found, column, config_of
 
 from pipelines.config import Settings
 from pipelines.errors import ConfigError, EngineError, HoldfastError, SchemaError, SourceError
-from pipelines.ingestion.partitions import SourceRows
 from pipelines.ingestion.sources import translated
 
-Read = Callable[..., SourceRows]
+Read = Callable[..., Found]
 QUERIED = config_of(source={"sql": "trips.sql"})
 
 
@@ -33,8 +33,9 @@ def test_a_missing_column_without_a_near_one_names_what_there_is(read: Read) -> 
 
 def test_only_declared_columns_are_read(read: Read) -> None:
     found = read(trips.table(trips.line(1, f"{DAY} 10:00"), header=trips.HEADER))
-    declared = [*trips.CONFIG["columns"], "miscast", *trips.CONFIG["labels"]]
-    assert set(found.rows[DAY].column_names) == {"row_id", "event_time", *declared}
+    declared = {*trips.CONFIG["columns"], "miscast", *trips.CONFIG["labels"]}
+    own = {"row_id", "event_time", "source_file", "source_line", "position"}
+    assert set(found.rows[DAY].column_names) == own | declared
 
 
 def test_another_delimiter_and_other_missing_tokens(read: Read) -> None:
@@ -59,16 +60,27 @@ def test_quotes_line_ends_and_delimiters_within_cells(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    "record",
     [
-        pytest.param(trips.table("1,2").encode(), id="line-too-short"),
-        pytest.param(trips.table(trips.line(1, DAY) + ",8,9").encode(), id="line-too-long"),
-        pytest.param(trips.table(trips.line(1, DAY, city="\xff")).encode("latin-1"), id="not-utf-8"),
+        pytest.param(b"1,2", id="line-too-short"),
+        pytest.param((trips.line(9, DAY) + ",8,9").encode(), id="line-too-long"),
+        pytest.param(trips.line(9, DAY, city="\xff").encode("latin-1"), id="not-utf-8"),
     ],
 )
-def test_a_broken_file_is_refused_as_a_whole(read: Read, content: bytes) -> None:
-    with pytest.raises(SchemaError, match=r"broken\.csv"):
-        read({"broken.csv": content})
+def test_a_record_that_is_no_row_lands_beside_its_neighbour(read: Read, record: bytes) -> None:
+    head, tail = trips.table(trips.line(1, DAY)).encode(), trips.line(2, "2013-03-05").encode()
+    found = read({"broken.csv": head + record + b"\n" + tail})
+    good, bad = found.rows[DAY].sort_by("source_line").to_pylist()
+    assert (good["id"], good["miscast"]) == (1, None)
+    assert list(json.loads(bad["miscast"])) == ["record"]
+    assert (bad["source_file"], bad["source_line"], bad["id"], bad["event_time"]) == (
+        "trips/broken.csv",
+        3,
+        None,
+        None,
+    )
+    assert bad["row_id"].startswith(f"{DAY}|record:")
+    assert found.counts[DAY].n_unreadable == 1
 
 
 @pytest.fixture

@@ -138,3 +138,12 @@ def test_of_racing_promoters_exactly_one_moves_the_champion(url):
     assert len(ledger.champion_history("flights")) == 1
     assert len(ledger.history(ScoringRecord, "flights", subject="same")) == 1
     ledger.close()
+
+
+def test_revisions_are_all_there_oldest_first(ledger):
+    for n_rows in (5, 6, 5):
+        ledger.record(scoring(n_rows=n_rows))
+    ledger.record(scoring("2013-07-05", n_rows=9))
+    assert [r.n_rows for r in ledger.revisions(ScoringRecord, "flights", "2013-07-04")] == [5, 6, 5]
+    assert [r.n_rows for r in ledger.revisions(ScoringRecord, "flights")] == [5, 6, 5, 9]
+    assert ledger.revisions(PerformanceRecord, "flights") == []

@@ -68,10 +68,50 @@ def test_calm_columns_leave_the_configured_share(config_with, reference):
     assert calibrate(reference, config, block_days=7).alarm_fraction == 0.9
 
 
-def test_reference_of_one_day_falls_back_to_a_fixed_threshold(config, as_reference, make_table):
-    found = calibrate(as_reference(make_table("2013-02-12", "2013-02-12"), config), config, block_days=7)
+@pytest.mark.parametrize(("last", "n_days"), [("2013-02-12", "1 partition"), ("2013-02-13", "2 partitions")])
+def test_reference_of_few_days_falls_back_to_samples_of_rows_and_says_so(
+    config, as_reference, make_table, last, n_days
+):
+    reference = as_reference(make_table("2013-02-12", last, per_day=2000), config)
+    small, large = (calibrate(reference, config, block_days=7, n_rows=n) for n in (50, 500))
+    assert n_days in small.reason
+    assert small.n_blocks >= 60
+    assert all(small.values[name] > large.values[name] for name in config.features.columns)
+    assert small.performance_floor < large.performance_floor
+
+
+def test_reference_of_thirty_rows_still_gives_thresholds(config, as_reference, make_table):
+    reference = as_reference(make_table("2013-02-12", "2013-02-12", per_day=30), config)
+    found = calibrate(reference, config, block_days=7, n_rows=30)
+    assert all(0.01 < threshold < 5 for threshold in found.values.values())
+    assert found.performance_floor is not None
+
+
+def test_reference_of_one_row_falls_back_to_a_fixed_threshold(config, as_reference, make_table):
+    reference = as_reference(make_table("2013-02-12", "2013-02-12", per_day=1), config)
+    found = calibrate(reference, config, block_days=7, n_rows=30)
     assert found.n_blocks == 0
     assert set(found.values.values()) == {0.1}
+
+
+def test_samples_of_rows_alarm_as_seldom_as_there_are_samples(config, as_reference, make_table):
+    table = make_table("2013-02-12", "2013-02-12", per_day=4000)
+    reference = as_reference(table.slice(0, 2000), config)
+    threshold = calibrate(reference, config, block_days=1, n_rows=100).values["speed"]
+    before, later = (numeric_values(part, "speed") for part in (reference.table, table.slice(2000)))
+    distances = [normed_wasserstein(before, window) for window in np.split(later, 20)]
+    assert sum(distance > threshold for distance in distances) <= 1
+
+
+def test_windows_of_other_sizes_are_worked_out_apart_where_rows_count(
+    config, as_reference, make_table, tmp_path, reference
+):
+    few = Calibrations(as_reference(make_table("2013-02-12", "2013-02-12"), config), config, tmp_path / "few")
+    assert few.of(1, n_rows=16) != few.of(1, n_rows=64)
+    assert few.of(1, n_rows=65) == few.of(1, n_rows=64)
+    days = Calibrations(reference, config, tmp_path / "days")
+    assert days.of(7, n_rows=16) == days.of(7, n_rows=64)
+    assert len(list((tmp_path / "days").iterdir())) == 1
 
 
 def test_window_longer_than_the_reference_takes_stretches_of_half_of_it(config, as_reference, make_table):

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 Json = dict[str, Any]
 
-VERBS = ("ingest", "score", "monitor", "retrain", "train", "promote", "rollback")
+VERBS = ("ingest", "arrive", "score", "monitor", "retrain", "train", "promote", "rollback")
 HEALTHY = {
     part: {"status": "healthy"} for part in ("metadatabase", "scheduler", "triggerer", "dag_processor")
 }

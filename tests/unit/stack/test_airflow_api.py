@@ -21,7 +21,7 @@ def test_a_token_that_ran_out_is_renewed(server, api):
     api.dags()
     server.token = "token-2"
 
-    assert len(api.dags()) == 7
+    assert len(api.dags()) == 8
     assert paths(server, "POST") == ["/auth/token", "/auth/token"]
 
 
@@ -34,13 +34,13 @@ def test_a_wrong_password_is_one_sentence(server):
 def test_a_server_that_fails_for_a_moment_is_asked_again(server, api, status):
     server.scripted = [("/api/v2/dags", status, {"detail": "database is locked"})] * 2
 
-    assert len(api.dags()) == 7
+    assert len(api.dags()) == 8
 
 
 def test_a_login_that_fails_for_a_moment_is_tried_again(server, api):
     server.scripted = [("/auth/token", 500, {})]
 
-    assert len(api.dags()) == 7
+    assert len(api.dags()) == 8
 
 
 def test_a_server_that_goes_on_failing_is_an_error_with_its_last_words(server, api):

@@ -95,7 +95,7 @@ def test_all_dags_of_the_params_are_waited_for(api, state, said):
     wanted = expected_dags(load_settings({}))
 
     assert await_dags(api, state, wanted=wanted, say=said.append) is None
-    assert said == ["  7 Dags, no import errors"]
+    assert said == ["  8 Dags, no import errors"]
 
 
 def test_a_missing_dag_is_named_when_time_runs_out(api, state, said):
@@ -129,5 +129,5 @@ def test_a_process_that_dies_while_dags_are_awaited_is_an_error(api, state, said
         await_dags(api, state, wanted={"x"}, say=said.append)
 
 
-def test_each_enabled_dataset_has_seven_dags():
-    assert len(expected_dags(load_settings({}))) == 7
+def test_each_enabled_dataset_has_eight_dags():
+    assert len(expected_dags(load_settings({}))) == 8

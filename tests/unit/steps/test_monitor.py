@@ -270,6 +270,8 @@ def test_first_night_without_any_label_is_judged_by_its_data(home):
 
 def test_summary_leads_to_the_validation_of_the_night(home):
     docs = "toy/2013-03-07/validation.html"
+    (home.settings.reports / docs).parent.mkdir(parents=True)
+    (home.settings.reports / docs).write_text("GX's page")
     home.ledger.record(
         ValidationRecord(
             dataset="toy",

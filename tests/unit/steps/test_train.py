@@ -24,6 +24,7 @@ from pipelines.runtime import Runtime
 from pipelines.steps.stages import STAGES
 from pipelines.steps.train import train
 from pipelines.training.planning import plan_snapshot
+from pipelines.validation.reference import read_profile
 
 RuntimeMaker = Callable[..., Runtime]
 
@@ -90,7 +91,7 @@ def _fill(runtime: Runtime, *, labels_of: Callable[[str, pa.Table], pa.Table] = 
         )
 
 
-def _prepare(runtime: Runtime, project: Path) -> Path:
+def _prepare(runtime: Runtime, project: Path, features_suite: str = "") -> Path:
     """Fill in a project's inputs and params, as a training does in its workspace."""
     config = runtime.dataset("flights")
     snapshot = plan_snapshot(
@@ -108,12 +109,15 @@ def _prepare(runtime: Runtime, project: Path) -> Path:
     inputs.mkdir(parents=True)
     (inputs / "snapshot.json").write_text(snapshot.model_dump_json())
     shutil.copy(PROJECT_ROOT / config.features.sql, inputs / "features.sql")
+    (inputs / "features_suite.yaml").write_text(features_suite)
     params = runtime.params.model_copy(update={"run": run}).model_dump(mode="json")
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     return project
 
 
-def _project(root: Path, *, labels_of: Callable[[str, pa.Table], pa.Table] = _labels) -> Path:
+def _project(
+    root: Path, *, labels_of: Callable[[str, pa.Table], pa.Table] = _labels, features_suite: str = ""
+) -> Path:
     """Return a project that is ready for the first stage, with a lake of its own."""
     settings = load_settings({"HOLDFAST_HOME": str(root / "home")})
     shipped = load_params(PROJECT_ROOT / "params.yaml").model_dump(mode="json")
@@ -121,7 +125,7 @@ def _project(root: Path, *, labels_of: Callable[[str, pa.Table], pa.Table] = _la
         shipped["datasets"]["flights"][section] |= values
     runtime = Runtime(settings=settings, params=Params.model_validate(shipped))
     _fill(runtime, labels_of=labels_of)
-    return _prepare(runtime, root / "project")
+    return _prepare(runtime, root / "project", features_suite)
 
 
 def _run_all(project: Path) -> Path:
@@ -146,7 +150,7 @@ def test_four_stages_make_a_measured_model_that_learned_something(outputs: Path)
     assert metrics["holdout"]["auc"] > 0.75
     assert metrics["baseline"]["auc"] == 0.5
     assert metrics["parity_error"] < 1e-6
-    assert metrics["n_look_ahead_columns"] == 0
+    assert metrics["n_look_ahead_columns"] == metrics["n_withheld_rows"] == 0
     best = max(metrics["validation"], key=lambda name: metrics["validation"][name]["auc"])
     assert metrics["candidate"] == best == read_bundle(outputs / "bundle").description.candidate
 
@@ -173,6 +177,46 @@ def test_reference_holds_examples_of_every_day_with_predictions_and_what_happene
     assert pc.all(
         pc.and_(pc.greater(reference["prediction"], 0), pc.less(reference["prediction"], 1))
     ).as_py()
+
+
+def test_the_profile_says_what_was_seen_of_every_column_at_every_stage(
+    outputs: Path, runtime: Runtime
+) -> None:
+    profile, config = read_profile(outputs / "reference_profile.json"), runtime.dataset("flights")
+    assert {stage: set(seen.columns) for stage, seen in profile.stages.items()} == {
+        "raw": set(config.columns),
+        "features": set(config.features.columns),
+        "labels": set(config.labels),
+        "predictions": {"prediction"},
+    }
+    n_days = {stage: seen.n_days for stage, seen in profile.stages.items()}
+    assert n_days == {"raw": 16, "features": 16, "labels": 16, "predictions": len(HOLDOUT)}
+    assert profile.value("raw", "origin", "levels") == profile.value("features", "origin", "levels")
+    assert 0 < profile.value("predictions", "prediction", "day_mean_min") < 1
+
+
+def test_rows_whose_features_a_night_would_not_score_are_not_learned_from(tmp_path: Path) -> None:
+    expectation = {
+        "type": "expect_column_values_to_be_between",
+        "severity": "warning",
+        "column": "departure_minute",
+        "max_value": 700,
+    }
+    only_told = {**expectation, "severity": "info", "max_value": 0}
+    suite = yaml.safe_dump({"expectations": [expectation, only_told]})
+    project = _project(tmp_path, features_suite=suite)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOLDFAST_HOME", str(project.parent / "home"))
+        STAGES["snapshot"](project)
+        STAGES["features"](project)
+    workspace = project / "workspace"
+    events = pq.read_table(workspace / "snapshot" / "events")
+    features = pq.read_table(workspace / "features")
+    n_late = pc.sum(pc.greater(events["departure_minute"], 700)).as_py()
+    assert n_late > 0
+    assert features.num_rows == events.num_rows - n_late
+    assert pc.max(features["departure_minute"]).as_py() <= 700
+    assert json.loads((workspace / "withheld.json").read_text()) == {"n_rows": n_late}
 
 
 def test_plots_say_how_well_calibrated_it_is_and_how_each_day_went(outputs: Path) -> None:

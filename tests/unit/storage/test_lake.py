@@ -126,3 +126,11 @@ def test_storage_types_do_not_matter_to_a_digest():
     plain = pa.array(["a", None, "b"], pa.string())
     for kind in (pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())):
         assert table_digest(pa.table({"x": plain.cast(kind)})) == table_digest(pa.table({"x": plain}))
+
+
+def test_chunks_without_rows_do_not_matter_to_a_digest():
+    table = rows(3)
+    empty = table.slice(0, 0)
+    spread = pa.concat_tables([empty, table.slice(0, 1), empty, table.slice(1), empty])
+    assert table_digest(spread) == table_digest(table)
+    assert table_digest(pa.concat_tables([empty, empty])) == table_digest(table.schema.empty_table())

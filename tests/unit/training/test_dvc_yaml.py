@@ -87,6 +87,7 @@ def test_what_a_stage_reads_is_what_one_before_it_wrote() -> None:
     made = {
         "workspace/inputs/snapshot.json",
         "workspace/inputs/features.sql",
+        "workspace/inputs/features_suite.yaml",
         "workspace/inputs/environment.txt",
     }
     for stage in STAGES.values():

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.config import DatasetConfig
 from pipelines.records import partition_range
-from pipelines.training.examples import read_examples, split_days, write_features
+from pipelines.training.examples import count_strangers, read_examples, split_days, write_features
 
+CONFIG = DatasetConfig.model_construct(task="binary", target="is_late", classes=())
 DAYS = partition_range("2013-01-01", "2013-12-31")
 
 
@@ -61,7 +63,7 @@ def test_examples_are_joined_by_row_key_whatever_the_order_of_either_side(tmp_pa
     _labels(tmp_path / "labels", first, ["a", "b"], [0, 1])
     _labels(tmp_path / "labels", second, ["c"], [0])
 
-    found = read_examples(tmp_path / "features", tmp_path / "labels", target="is_late", days=[first, second])
+    found = read_examples(tmp_path / "features", tmp_path / "labels", config=CONFIG, days=[first, second])
 
     assert found.select(["row_id", "partition_key", "distance", "is_late"]).to_pylist() == [
         {"row_id": "a", "partition_key": first, "distance": 1.0, "is_late": 0.0},
@@ -75,11 +77,12 @@ def test_examples_are_joined_by_row_key_whatever_the_order_of_either_side(tmp_pa
 def test_events_without_a_known_target_are_left_out(tmp_path: Path) -> None:
     key = "2013-01-01"
     write_features(_features(key, ["a", "b", "c"], [1.0, 2.0, 3.0]), tmp_path / "features", partitions=[key])
-    _labels(tmp_path / "labels", key, ["a", "b"], [1, None])
+    _labels(tmp_path / "labels", key, ["a", "b", "c"], [1, None, 7])
 
-    found = read_examples(tmp_path / "features", tmp_path / "labels", target="is_late", days=[key])
+    found = read_examples(tmp_path / "features", tmp_path / "labels", config=CONFIG, days=[key])
 
     assert found["row_id"].to_pylist() == ["a"]
+    assert count_strangers(tmp_path / "labels", CONFIG, [key]) == {"7": 1}
 
 
 def test_the_same_rows_give_the_same_bytes_in_any_order(tmp_path: Path) -> None:

@@ -132,3 +132,14 @@ def test_a_holdout_needs_days_beside_it(publish: Publish, runtime: Runtime, conf
         plan_snapshot(
             "flights", "2013-01-12", first=None, config=greedy, lake=runtime.lake, ledger=runtime.ledger
         )
+
+
+def test_a_split_by_rows_needs_one_day(publish: Publish, runtime: Runtime, config: DatasetConfig) -> None:
+    publish(JANUARY[:1])
+    by_rows = config.model_copy(update={"training": TrainingConfig(split="rows")})
+
+    found = plan_snapshot(
+        "flights", JANUARY[0], first=None, config=by_rows, lake=runtime.lake, ledger=runtime.ledger
+    )
+
+    assert found.training_days == JANUARY[:1]

@@ -136,18 +136,6 @@ def test_dates_become_moments_as_their_column_has_them(make_suite: MakeSuite) ->
             id="unknown-parameter-in-a-list",
         ),
         pytest.param(
-            "  - {type: expect_column_values_to_match_like_pattern, severity: info, column: site, "
-            "like_pattern: a%}",
-            "needs a SQL engine",
-            id="needs-sql",
-        ),
-        pytest.param(
-            "  - {type: expect_column_pair_values_to_be_equal, severity: info,"
-            " column_A: reading, column_B: level}",
-            "add `ignore_row_if: either_value_is_missing`",
-            id="fails-on-nulls",
-        ),
-        pytest.param(
             ONE_BETWEEN + "\n    column: site",
             "expectation 1 (line 3): the key `column` is written twice",
             id="twice",

@@ -1,0 +1,154 @@
+"""Train, score and monitor on trial: the stages of a real training, without git, DVC and MLflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import yaml
+
+from pipelines.config import Params, TrainingConfig, TrainingRun
+from pipelines.errors import ConfigError
+from pipelines.features.query import load_features, read_query
+from pipelines.records import partition_range, shift_partition
+from pipelines.runtime import Runtime
+from pipelines.steps.stages import StageFolder, run_evaluate, run_features, run_train
+from pipelines.storage.digest import ROW_KEY
+from pipelines.training.planning import plan_snapshot
+from pipelines.training.snapshot import write_snapshot
+
+_VERSION = "trial"
+
+
+@dataclass(frozen=True)
+class TrialTraining:
+    """A model that was trained on trial.
+
+    Parameters
+    ----------
+    said : str
+        What it learned from, and how well.
+    """
+
+    dataset: str
+    folder: StageFolder
+    said: str
+
+
+def quick_training(training: TrainingConfig) -> TrainingConfig:
+    """Return settings that are quick, and content with the few nights of a trial."""
+    return training.model_copy(
+        update={
+            "candidates": training.candidates[:1],
+            "max_iterations": min(training.max_iterations, 40),
+            "max_epochs": min(training.max_epochs, 2),
+            "min_days": 1,
+            "holdout_days": min(training.holdout_days, 3),
+        }
+    )
+
+
+def train(dataset: str, night: str, *, runtime: Runtime, folder: Path) -> TrialTraining:
+    """Train on all published days whose labels were known at a night.
+
+    Raises
+    ------
+    ConfigError
+        If the features query does not run, or a feature looks ahead; names the file and the features.
+    NotReadyError
+        If too few days have labels.
+    """
+    config = runtime.dataset(dataset)
+    last = shift_partition(night, -config.label_delay_days)
+    snapshot = plan_snapshot(
+        dataset, last, first=None, config=config, lake=runtime.lake, ledger=runtime.ledger
+    )
+    stages = StageFolder(folder)
+    stages.inputs.mkdir(parents=True)
+    run = TrainingRun(
+        dataset=dataset,
+        first_partition=snapshot.first_partition,
+        last_partition=snapshot.last_partition,
+        holdout_days=config.training.holdout_days,
+        snapshot_digest=snapshot.digest,
+        seed=config.training.seed,
+    )
+    params = Params(datasets={dataset: config}, run=run).model_dump(mode="json")
+    suite = runtime.settings.project / "expectations" / f"{dataset}_features.yaml"
+    texts = {
+        folder / "params.yaml": yaml.safe_dump(params, sort_keys=False, allow_unicode=True),
+        stages.inputs / "snapshot.json": snapshot.model_dump_json(),
+        stages.inputs / "features.sql": read_query(config, runtime.settings.project),
+        stages.inputs / "features_suite.yaml": suite.read_text(encoding="utf-8") if suite.is_file() else "",
+    }
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    write_snapshot(snapshot, stages.snapshot, lake=runtime.lake)
+    run_features(folder)
+    _require_no_look_ahead(stages, config.features.sql)
+    run_train(folder)
+    run_evaluate(folder)
+    return TrialTraining(dataset, stages, _spoken(stages, len(snapshot.training_days)))
+
+
+def _require_no_look_ahead(stages: StageFolder, sql: str) -> None:
+    columns = json.loads(stages.look_ahead.read_text(encoding="utf-8"))["columns"]
+    if columns:
+        raise ConfigError(
+            f"{sql}: {', '.join(columns[:10])} look ahead: recomputed as that night knew "
+            "them, they have other values. They may use events of the night and `history_days` before, "
+            "and labels up to the night minus label_delay_days"
+        )
+
+
+def _spoken(stages: StageFolder, n_days: int) -> str:
+    measured = json.loads(stages.metrics.read_text(encoding="utf-8"))
+    holdout, baseline = measured["holdout"], measured["baseline"]
+    shared = [name for name in holdout if name in baseline][:2]
+    shown = ", ".join(f"{name} {holdout[name]:.4g} (naive {baseline[name]:.4g})" for name in shared)
+    return f"{n_days} nights, {measured['n_train_rows']:,} rows; no feature looks ahead; {shown}"
+
+
+def score(training: TrialTraining, days: Sequence[str], night: str, *, runtime: Runtime) -> int:
+    """Predict the published rows of the nights that monitoring looks at; return how many the last one has."""
+    from pipelines.scoring.outcome import predict, with_predictions
+    from pipelines.scoring.scorer import Scorer
+
+    dataset, config = training.dataset, runtime.dataset(training.dataset)
+    window = config.monitoring.window_days + config.label_delay_days
+    wanted = set(partition_range(shift_partition(night, 1 - window), night))
+    published = set(runtime.lake.partition_keys(dataset, "validated"))
+    n_rows = 0
+    with Scorer.open(training.folder.bundle, "cpu") as scorer:
+        for day in sorted(wanted & published & set(days)):
+            features = load_features(
+                runtime.lake, dataset, config=config, project=runtime.settings.project, partitions=[day]
+            )
+            rows = with_predictions(
+                features.select([ROW_KEY, "event_time"]), predict(scorer, features, config), config
+            )
+            rows = rows.append_column("model_version", pa.repeat(_VERSION, rows.num_rows))
+            n_rows = runtime.lake.replace(dataset, "predictions", day, rows).n_rows
+    return n_rows
+
+
+def monitor(training: TrialTraining, night: str, *, runtime: Runtime) -> str:
+    """Judge the last night; return the verdict in words."""
+    from pipelines.monitoring.calibration import Calibrations
+    from pipelines.monitoring.judge import Judge
+    from pipelines.monitoring.reference import read_reference
+    from pipelines.monitoring.window import WindowReader
+
+    dataset, config = training.dataset, runtime.dataset(training.dataset)
+    reference = read_reference(training.folder.outputs / "reference.parquet", config)
+    reader = WindowReader(runtime.lake, dataset, config, runtime.settings.project)
+    calibrations = Calibrations(reference, config, runtime.settings.home / "calibration")
+    verdict = Judge(reference, config, calibrations).verdict(
+        dataset, night, _VERSION, reader.read(night, _VERSION)
+    )
+    kinds = f" ({', '.join(verdict.kinds)})" if verdict.kinds else ""
+    state = "an alarm" if verdict.is_alarm else "calm"
+    return f"{len(verdict.columns)} columns compared: {state}{kinds}"

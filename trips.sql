@@ -1,0 +1,1 @@
+SELECT * EXCLUDE (holdfast_file, holdfast_line, holdfast_reject) FROM trips
