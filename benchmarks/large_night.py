@@ -159,14 +159,15 @@ def _n_slots(n_rows: int, kind: str | None = None) -> int:
 
 
 def _run(environment: dict[str, str], *arguments: str) -> dict[str, float]:
-    """Run one command in a process of its own; return its seconds and its peak memory in MB."""
+    """Run one command in a process of its own; return its seconds (also of CPU) and its peak memory in MB."""
     program = (
         "import json, resource, sys\n"
         "from pipelines.cli import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\nelse:\n    code = 0\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n"
-        "print(json.dumps({'rss_mb': peak / 1024, 'children_mb': children / 1024}), file=sys.stderr)\n"
+        "own, children = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))\n"
+        "cpu = sum(used.ru_utime + used.ru_stime for used in (own, children))\n"
+        "took = {'rss_mb': own.ru_maxrss / 1024, 'children_mb': children.ru_maxrss / 1024, 'cpu': cpu}\n"
+        "print(json.dumps(took), file=sys.stderr)\n"
         "sys.exit(code)\n"
     )
     started = time.perf_counter()
@@ -186,7 +187,8 @@ def _told(what: str, took: dict[str, float]) -> str:
     peak = max(took["rss_mb"], took["children_mb"])
     assert peak <= MAX_RSS_MB, f"{what} took {peak:.0f} MB of memory, more than {MAX_RSS_MB}"
     children = f"(its children {took['children_mb']:.0f})"
-    return f"  {what:9} {took['seconds']:7.1f} s   peak {took['rss_mb']:6.0f} MB {children}"
+    seconds = f"{took['seconds']:7.1f} s (CPU {took['cpu']:.1f})"
+    return f"  {what:9} {seconds}   peak {took['rss_mb']:6.0f} MB {children}"
 
 
 def _assert_quarantine(runtime: Runtime, n_rows: int, n_bad: int) -> None:

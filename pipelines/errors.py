@@ -20,7 +20,36 @@ What a retry can mend is said by :attr:`HoldfastError.is_retryable`, and nowhere
 
 from __future__ import annotations
 
+import unicodedata
+
 _MAX_MESSAGE_CHARS = 2_000
+# Control and format characters, halves of surrogates, and separators of lines and paragraphs.
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def printable(text: str, *, kept: str = "") -> str:
+    """Return text in which nothing can steer a terminal or forge a line of a log.
+
+    Parameters
+    ----------
+    text : str
+        From anywhere: a file's name, a cell.
+    kept : str
+        Characters to leave as they are, such as line ends.
+
+    Examples
+    --------
+    >>> printable("a.csv\\x1b[2J")
+    'a.csv\\\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(sign) in _STEERING and sign not in kept
+        else sign
+        for sign in text
+    )
 
 
 class HoldfastError(Exception):
@@ -30,12 +59,13 @@ class HoldfastError(Exception):
     ----------
     message : str
         What is wrong, which thing, and what to do next. Cut to 2,000 characters, so that
-        no amount of data can flood a log.
+        no amount of data can flood a log, and without characters that steer a terminal.
     """
 
     is_retryable = False
 
     def __init__(self, message: str) -> None:
+        message = printable(message[: _MAX_MESSAGE_CHARS + 1], kept="\n\t")
         if len(message) > _MAX_MESSAGE_CHARS:
             message = message[: _MAX_MESSAGE_CHARS - 1] + "…"
         super().__init__(message)

@@ -42,9 +42,11 @@ class Refusals:
     def of(cls, config: DatasetConfig, source: Source, delivered: Delivered) -> Refusals:
         """Find them in what a source has delivered."""
         days = {day: why for name, why in source.incomplete.items() for day in delivered.days.get(name, {})}
+        own_days = {file.name: file.day.isoformat() for file in source.files if file.day is not None}
+        days |= {own_days[name]: why for name, why in source.incomplete.items() if name in own_days}
         suspects = None
         for file in source.refused:
-            why = f"{file.name}: {file.refusal}"
+            why = str(file.refusal) if file.name in str(file.refusal) else f"{file.name}: {file.refusal}"
             if file.day is not None:
                 days[file.day.isoformat()] = why
             elif file.name in delivered.known.days:
@@ -52,12 +54,13 @@ class Refusals:
             else:
                 suspects = f"the source has no row of this day, and {why}"
         undated = delivered.undated() if config.event_time is not None else {}
-        if undated:
-            name, n_rows = next(iter(undated.items()))
-            suspects = (
-                f"the source has no row of this day, and in {source.name if name == QUERY else name} no row "
-                f"has an event_time that can be read ({n_rows} rows): they may be this day's."
-            )
+        for name, n_rows in undated.items():
+            where = source.name if name == QUERY else name
+            why = f"in {where} no row has an event_time that can be read ({n_rows} rows)"
+            if name in own_days:
+                days.setdefault(own_days[name], f"{why}.")
+            else:
+                suspects = f"the source has no row of this day, and {why}: they may be this day's."
         return cls(days=days, suspects=suspects, n_undated=sum(undated.values()))
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
+
+from pipelines.storage.lines import csv_lines
 
 ROW_KEY = "row_id"
 
@@ -77,9 +78,9 @@ def table_digest(table: pa.Table) -> str:
 
 def content_of(plain: pa.Table) -> Content:
     """Return what a table is that :func:`canonical` gave."""
-    sink = _HashSink(plain.schema)
-    sink.write_rows(plain)
-    return Content(plain.schema, plain.num_rows, sink.hexdigest())
+    lines = _LineHash(plain.schema)
+    lines.update(plain)
+    return Content(plain.schema, plain.num_rows, lines.hexdigest())
 
 
 def stream_digest(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str | None:
@@ -115,7 +116,7 @@ class CanonicalStream:
     def __init__(self, schema: pa.Schema) -> None:
         plain = plain_table(schema.empty_table())
         self._schema = plain.schema
-        self._sink = _HashSink(plain.schema)
+        self._lines = _LineHash(plain.schema)
         self._keys = [(name, "ascending") for name in canonical_order(plain.column_names)]
         self._last: pa.Table | None = None
         self._n_rows = 0
@@ -128,7 +129,7 @@ class CanonicalStream:
         joined = plain if self._last is None else pa.concat_tables([self._last, plain])
         if not self._is_in_order(joined):
             return False
-        self._sink.write_rows(plain)
+        self._lines.update(plain)
         self._last = plain.slice(plain.num_rows - 1)
         self._n_rows += plain.num_rows
         return True
@@ -136,7 +137,7 @@ class CanonicalStream:
     @property
     def content(self) -> Content:
         """What has been taken so far."""
-        return Content(self._schema, self._n_rows, self._sink.hexdigest())
+        return Content(self._schema, self._n_rows, self._lines.hexdigest())
 
     def _is_in_order(self, rows: pa.Table) -> bool:
         if self._keys and self._keys[0][0] == ROW_KEY:
@@ -148,29 +149,15 @@ class CanonicalStream:
         return bool(np.array_equal(order.to_numpy(), np.arange(rows.num_rows)))
 
 
-class _HashSink:
-    """A write-only file that keeps nothing but the hash of what is written to it."""
+class _LineHash:
+    """The hash of a schema and of the lines of its rows."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._hash = hashlib.sha256(str(schema).encode())
-        self._has_columns = len(schema) > 0
-        self.closed = False
 
-    def write_rows(self, rows: pa.Table) -> None:
-        for batch in rows.to_batches() if self._has_columns else ():
-            # Of a batch without rows pyarrow would write what its buffer held before.
-            if batch.num_rows:
-                csv.write_csv(batch, self, csv.WriteOptions(include_header=False, quoting_style="needed"))
-
-    def write(self, data: bytes) -> int:
-        self._hash.update(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: there is no buffer."""
-
-    def close(self) -> None:
-        self.closed = True
+    def update(self, rows: pa.Table) -> None:
+        for lines in csv_lines(rows):
+            self._hash.update(lines)
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()

@@ -34,4 +34,6 @@ def connect(
         settings = {**_CLOSED, "memory_limit": memory, "threads": threads, "temp_directory": spill}
         with duckdb.connect(config=settings) as connection:
             connection.execute("SET TimeZone = 'UTC'")
+            # Its bars would be drawn into logs.
+            connection.execute("SET enable_progress_bar = false")
             yield connection

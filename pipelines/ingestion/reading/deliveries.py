@@ -79,11 +79,6 @@ def no_file(table: str, where: str, advice: str) -> SourceError:
     return SourceError(f"Table {table!r}: there is no file {where}. {advice}")
 
 
-def printable(name: str) -> str:
-    """Return a file's name as text that can be written anywhere."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
 def wrong_checksum(name: str, fingerprint: str, checksum: str) -> IntegrityError:
     """Return the error that a file is not the one that was declared."""
     return IntegrityError(

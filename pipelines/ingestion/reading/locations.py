@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipelines.errors import ConfigError, SourceError
-from pipelines.ingestion.reading.deliveries import Delivery, for_days, no_file, printable
+from pipelines.errors import ConfigError, SourceError, printable
+from pipelines.ingestion.reading.deliveries import Delivery, for_days, no_file
 
 if TYPE_CHECKING:
     from pipelines.config import SourceConfig

@@ -51,7 +51,7 @@ class Plain:
         try:
             data = self._stream.read(n_bytes)
         except _BROKEN as error:
-            raise SchemaError(f"{self._name} can't be unpacked: {error}. It may be damaged.") from error
+            raise _broken(self._name, error) from error
         self._n_given += len(data)
         refuse_bomb(self._name, n_packed=self._n_packed, n_unpacked=self._n_given, max_bytes=self._max_bytes)
         return data
@@ -75,6 +75,12 @@ def refuse_bomb(name: str, *, n_packed: int, n_unpacked: int, max_bytes: int) ->
             f"{name} has {n_packed:,} bytes, and unpacks to more than {BOMB_RATIO} times as many: it is "
             "refused as a decompression bomb. If it is a table after all, deliver it unpacked."
         )
+
+
+def _broken(name: str, error: Exception) -> SchemaError:
+    # What a library says may quote the names inside an archive, which have up to 65,535 characters.
+    reason = str(error)[:200].rstrip(".")
+    return SchemaError(f"{name} can't be unpacked: {reason}. It may be damaged, or is packed in another way.")
 
 
 @contextmanager
@@ -114,6 +120,6 @@ def _member(raw: BinaryIO, name: str) -> Iterator[BinaryIO]:
             raise SchemaError(f"{name} holds {len(members)} files; a zipped table is exactly one.")
         opened = archive.open(members[0])
     except (*_BROKEN, UnicodeDecodeError) as error:
-        raise SchemaError(f"{name} can't be unpacked: {error}. It may be damaged.") from error
+        raise _broken(name, error) from error
     with archive, opened:
         yield cast(BinaryIO, opened)

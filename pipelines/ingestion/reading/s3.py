@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipelines.errors import ConfigError, HoldfastError, SourceError
+from pipelines.errors import ConfigError, HoldfastError, SourceError, printable
 from pipelines.ingestion.reading.deliveries import Delivery, for_days, no_file
 from pipelines.ingestion.reading.retrying import persistently
 
@@ -148,7 +148,7 @@ class S3Store:
         address = f"s3://{bucket}/{entry['Key']}"
         etag, size = entry["ETag"].strip('"'), int(entry["Size"])
         identity = f"{self._client.meta.endpoint_url}|{address}|{etag}|{size}"
-        return Delivery(address, identity, address, n_bytes=size, etag=etag)
+        return Delivery(printable(address), identity, address, n_bytes=size, etag=etag)
 
     def _fetch_range(self, delivery: Delivery, start: int) -> None:
         assert delivery.path is not None  # noqa: S101 - set by fetch

@@ -1,0 +1,140 @@
+"""What was trained, weighed, promoted, and asked for: the records of models."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from pipelines.records.base import Decision, Record
+
+
+class TrainedModel(Record):
+    """A model that was trained and logged as an MLflow run, with all that made it; not yet registered."""
+
+    dataset: str
+    partition_key: str
+    training_key: str
+    mlflow_run_id: str
+    bundle_digest: str
+    candidate: str
+    first_partition: str
+    last_partition: str
+    holdout_first: str
+    snapshot_digest: str
+    n_partitions: int
+    n_rows: int
+    code_commit: str
+    is_dirty: bool
+    config_digest: str
+    environment_digest: str
+    metrics: dict[str, float]
+    reason: str
+    # Of the reference rows as a file; filled in, like the run, when the training is logged.
+    reference_digest: str = ""
+    # Of what the training saw of each column; empty for models from before it was kept.
+    profile_digest: str = ""
+
+
+class TrainingRecord(Decision):
+    """A challenger: a trained model under its registered version."""
+
+    kind: ClassVar[str] = "training"
+
+    model_version: str
+    trained: TrainedModel
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+
+class GateResult(Record):
+    """One gate: what it asks, what was seen, and whether that is enough."""
+
+    name: str
+    is_passed: bool
+    observed: str
+    required: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class GateRecord(Decision):
+    """The evidence for and against one challenger; every gate is shown, also after one fails."""
+
+    kind: ClassVar[str] = "gate"
+
+    model_version: str
+    bundle_digest: str
+    champion_version: str | None
+    champion_sequence: int
+    metric: str
+    challenger_value: float
+    champion_value: float | None
+    gates: tuple[GateResult, ...]
+    is_passed: bool
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+
+class ChampionMove(Record):
+    """One move of the champion: the commit point of a promotion or a rollback."""
+
+    dataset: str
+    sequence: int
+    model_version: str
+    previous_version: str | None
+    action: Literal["promote", "rollback"]
+    actor: str
+    reason: str
+    evidence_digest: str
+    partition_key: str
+    moved_at: datetime
+
+
+class PromotionDecision(Record):
+    """Whether a challenger became champion, and why (not)."""
+
+    dataset: str
+    partition_key: str
+    model_version: str
+    is_promoted: bool
+    reason: str
+    sequence: int | None = None
+    previous_version: str | None = None
+
+
+RetrainingStatus = Literal[
+    "suppressed", "requested", "training", "registered", "promoted", "refused", "failed"
+]
+OPEN_RETRAINING: frozenset[str] = frozenset({"requested", "training", "registered"})
+
+
+class Retraining(Record):
+    """What was done about one confirmed drift (or a person's request)."""
+
+    id: int
+    dataset: str
+    partition_key: str
+    status: RetrainingStatus
+    reason: str
+    model_version: str | None = None
+    requested_at: datetime
+    updated_at: datetime
+
+
+class RetrainingVerdict(Record):
+    """What is to be done about the drift of one night.
+
+    ``retraining`` is the one requested or suppressed for that night; for ``wait``, the one that
+    is under way; None for ``calm``.
+    """
+
+    dataset: str
+    partition_key: str
+    verdict: Literal["calm", "suppressed", "wait", "go"]
+    reason: str
+    retraining: Retraining | None = None
