@@ -102,7 +102,7 @@ def sniff(data: bytes, *, name: str = "the file", is_whole: bool = False) -> Sni
     Raises
     ------
     SchemaError
-        If the file is empty, or is no text.
+        If the file is empty, is no text, or is one endless line.
     """
     encoding, doubts = _encoding(data, name)
     text = (
@@ -116,6 +116,8 @@ def sniff(data: bytes, *, name: str = "the file", is_whole: bool = False) -> Sni
     if not text.strip():
         raise SchemaError(f"{name} holds no text: there is nothing to learn a table from.")
     table = _best_table(text)
+    if not any(map(any, table.records)):
+        raise SchemaError(f"{name} can't be split into cells: its first line does not end, or is empty.")
     start, has_row_names, header = _start(table)
     body = [record for record in table.records[start:] if any(record)]
     names = _names(table, body, header=header, has_row_names=has_row_names)

@@ -276,7 +276,9 @@ def _measure(columns: Columns, candidate: _Candidate) -> Moment | None:
     relation, sql = _over(columns, candidate.sql)
     try:
         days = sample.rows(
-            f"SELECT CAST(moment AS DATE) AS day, count(*), count(DISTINCT moment) FROM "  # noqa: S608
+            # A time beyond the calendar's years is none.
+            f"SELECT CASE WHEN year(moment) BETWEEN 1 AND 9999 THEN CAST(moment AS DATE) END AS day, "  # noqa: S608
+            f"count(*), count(DISTINCT moment) FROM "
             f"(SELECT TRY_CAST(TRY({sql}) AS TIMESTAMP) AS moment FROM {relation}) "
             "GROUP BY day ORDER BY day NULLS LAST"
         )

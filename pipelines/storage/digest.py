@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.storage.lines import csv_lines
+from pipelines.storage.lines import write_lines
 
 ROW_KEY = "row_id"
 
@@ -156,8 +156,7 @@ class _LineHash:
         self._hash = hashlib.sha256(str(schema).encode())
 
     def update(self, rows: pa.Table) -> None:
-        for lines in csv_lines(rows):
-            self._hash.update(lines)
+        write_lines(rows, self._hash.update)
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import hostile_inputs as hostile
+import pyarrow as pa
 import pytest
 import yaml
 from hostile_inputs import HostileInput, hostile_inputs
@@ -35,8 +36,20 @@ from pipelines.steps.ingest import ingest, ingest_range
 from pipelines.steps.quarantine import export_rows
 from pipelines.steps.validate import validate_range
 
-INPUTS = hostile_inputs()
 KINDS = ("csv", "parquet")
+# These are large, or unpack to much: they go one by one, and what they take is measured.
+WORST = (
+    *(
+        "text-100-mb-cell",
+        "text-100-mb-quoted-cell",
+        "text-10000-columns",
+        "zip-bomb-10-gb",
+        "gzip-bomb-10-gb",
+    ),
+    *("parquet-bomb-dictionary", "parquet-bomb-run-length-nulls", "parquet-odd-100-mb-cell"),
+)
+ALL = hostile_inputs()
+INPUTS = [found for found in ALL if found.id not in WORST]
 OF_KIND = {kind: [found for found in INPUTS if found.kind == kind] for kind in KINDS}
 MAX_BYTES = 1_500_000_000
 SUITE = """
@@ -148,8 +161,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def test_there_are_two_hundred_of_twenty_families() -> None:
-    assert len({given.id for given in INPUTS}) == len(INPUTS) >= 200
-    assert len({given.family for given in INPUTS}) >= 20
+    assert len({given.id for given in ALL}) == len(ALL) >= 200
+    assert len({given.family for given in ALL}) >= 20
 
 
 @pytest.mark.parametrize("given", [pytest.param(found, id=found.id) for found in INPUTS])
@@ -198,7 +211,6 @@ def test_a_file_that_is_unreadable_is_named_in_few_words(world: World) -> None:
         "file-name-refused-no-utf-8",
         "parquet-cut-00",
         "parquet-wide-10000-columns",
-        "parquet-bomb-run-length-nulls",
         "parquet-forged-no-columns",
         "parquet-odd-no-text",
         "parquet-odd-before-time",
@@ -327,7 +339,6 @@ def test_a_hostile_edit_is_refused_in_a_sentence(
         pytest.param(("ingest", "csv", "2024-01-01", "--last", "2023-01-01"), id="range-backwards"),
         pytest.param(("quarantine", "show", "csv", "../../x"), id="quarantine-key"),
         pytest.param(("quarantine", "list", "../csv"), id="quarantine-dataset"),
-        pytest.param(("dataset", "check", "../csv"), id="check-climbs"),
         pytest.param(("dataset", "add", "../../evil", "csv/*.csv"), id="add-climbs"),
         pytest.param(("dataset", "add", "a'; DROP TABLE raw; --", "csv/*.csv"), id="add-sql"),
         pytest.param(("dataset", "add", "x" * 5_000, "csv/*.csv"), id="add-long"),
@@ -348,11 +359,12 @@ def test_a_hostile_argument_is_a_person_s_mistake(
     ("name", "content", "is_added"),
     [
         pytest.param("headers.csv", None, True, id="hostile-headers"),
-        pytest.param(
-            "wide.csv", (",".join(f"c{n}" for n in range(10_000)) + "\n").encode() * 3, False, id="wide"
-        ),
+        pytest.param("wide.csv", hostile.wide_text(), False, id="wide"),
         pytest.param("bomb.zip", hostile.zip_bomb(), False, id="zip-bomb"),
         pytest.param("cut.parquet", b"PAR1" + b"\0" * 99, False, id="cut-parquet"),
+        pytest.param("one-line.csv", b"id,at," + b"x" * 2_000_000, False, id="one-line"),
+        pytest.param("far.parquet", hostile.far_parquet(), False, id="far-times"),
+        pytest.param("bare.parquet", hostile.parquet_of(pa.table({})), False, id="no-columns"),
         pytest.param("noise.csv", bytes(range(256)) * 99, False, id="noise"),
         pytest.param("nothing.csv", b"", False, id="empty"),
         pytest.param("\x1b[2J.csv", b"", False, id="name-of-a-terminal"),
@@ -401,35 +413,28 @@ def test_a_hostile_table_is_brought_safely_or_refused(
     assert settings.params.read_text() == before
 
 
-WORST = (
-    "text-100-mb-cell",
-    "text-100-mb-quoted-cell",
-    "text-10000-columns",
-    "zip-bomb-10-gb",
-    "gzip-bomb-10-gb",
-)
-WORST_PARQUET = ("parquet-bomb-dictionary", "parquet-bomb-run-length-nulls", "parquet-odd-100-mb-cell")
 MEASURED = """
 import json, resource, sys
 from typer.testing import CliRunner
 from pipelines.cli.main import app
 for arguments in json.load(sys.stdin):
     answer = CliRunner().invoke(app, arguments)
-    print(json.dumps([answer.exit_code, type(answer.exception).__name__]))
+    print(json.dumps(type(answer.exception).__name__))
 usage = [resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 print(json.dumps(usage))
 """
 
 
-def test_the_worst_take_little_memory(tmp_path: Path) -> None:
+def test_the_worst_are_refused_or_set_aside_in_little_memory(tmp_path: Path) -> None:
     settings = make_project(tmp_path / "project")
-    commands = []
-    for position, name in enumerate((*WORST, *WORST_PARQUET)):
-        given = next(found for found in INPUTS if found.id == name)
-        # Two nights apart, so that no ingestion looks into the next one's file.
-        night = deliver(settings, 3 * position, given)
+    commands, fates = [], []
+    for position, name in enumerate(WORST):
+        given = next(found for found in ALL if found.id == name)
+        fates.append(given.expects)
+        # Some nights apart, so that no ingestion looks into the next one's file.
+        night = deliver(settings, 5 * position, given)
         commands += [["ingest", given.kind, night], ["validate", given.kind, night]]
-    last = deliver_good(settings, "csv", 3 * len(commands))
+    last = deliver_good(settings, "csv", 5 * len(commands))
     done = subprocess.run(
         [sys.executable, "-c", MEASURED],
         input=json.dumps([*commands, ["ingest", "csv", last], ["validate", "csv", last]]),
@@ -440,8 +445,9 @@ def test_the_worst_take_little_memory(tmp_path: Path) -> None:
         check=True,
     )
     *answers, usage = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {kind for _, kind in answers} <= {"NoneType", "SchemaError", "ValidationFailed", "NotReadyError"}
-    assert answers[-2:] == [[0, "NoneType"]] * 2, "the next night is fine"
-    # Even if the peaks of both processes fell together.
+    came_to = {"refused": ["SchemaError", "NotReadyError"], "quarantined": ["NoneType", "NoneType"]}
+    assert answers == [*(kind for fate in fates for kind in came_to[fate]), "NoneType", "NoneType"]
+    # Even if the peaks of the process and of the one that parses fell together.
     assert sum(usage) < MAX_BYTES, usage
     assert "Traceback" not in done.stderr
+    shutil.rmtree(settings.home)

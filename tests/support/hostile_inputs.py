@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 FIRST = date(2024, 1, 1)
 N_GOOD = 40
 HEADER = "id,at,site,level,late"
+MOMENT = pa.timestamp("us", "UTC")
 SITES = ("north", "south", "east", "west")
 MARKER = "holdfast-was-here"
 
@@ -156,6 +157,11 @@ def bad_line(day: date, row: int, *, site: str = "north", level: str = "1.5", at
     return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells)
 
 
+def wide_text() -> bytes:
+    """Return a table of 10,000 columns."""
+    return (",".join(f"c{number}" for number in range(10_000)) + "\n" + "1," * 9_999 + "1\n").encode()
+
+
 def good_table(day: date, n: int = N_GOOD) -> pa.Table:
     """Return a night's good rows as Parquet has them."""
     import datetime as dt
@@ -164,9 +170,7 @@ def good_table(day: date, n: int = N_GOOD) -> pa.Table:
     return pa.table(
         {
             "id": pa.array(range(n), pa.int64()),
-            "at": pa.array(
-                [midnight + timedelta(minutes=row) for row in range(n)], pa.timestamp("us", "UTC")
-            ),
+            "at": pa.array([midnight + timedelta(minutes=row) for row in range(n)], MOMENT),
             "site": [SITES[row % 4] for row in range(n)],
             "level": [row + 0.5 for row in range(n)],
             "late": pa.array([row % 2 for row in range(n)], pa.int64()),
@@ -179,6 +183,13 @@ def parquet_of(table: pa.Table, **options: object) -> bytes:
     target = io.BytesIO()
     pq.write_table(table, target, **options)
     return target.getvalue()
+
+
+def far_parquet() -> bytes:
+    """Return a table whose times no calendar reaches."""
+    table = good_table(FIRST).append_column("y", pa.array(range(N_GOOD)))
+    far = pa.array([2**62] * N_GOOD, MOMENT)
+    return parquet_of(table.set_column(table.schema.get_field_index("at"), "at", far))
 
 
 @cache
@@ -226,10 +237,10 @@ def _forged_parquet() -> Iterator[HostileInput]:
         return _sound(day)[:200] + other[200:]
 
     forgeries: dict[str, Callable[[date], bytes]] = {
-        "empty": lambda day: b"",
-        "magic-alone": lambda day: b"PAR1",
-        "magic-twice": lambda day: b"PAR1PAR1",
-        "magic-around-noise": lambda day: b"PAR1" + random.Random(3).randbytes(5_000) + b"PAR1",
+        "empty": lambda _: b"",
+        "magic-alone": lambda _: b"PAR1",
+        "magic-twice": lambda _: b"PAR1PAR1",
+        "magic-around-noise": lambda _: b"PAR1" + random.Random(3).randbytes(5_000) + b"PAR1",
         "footer-of-4-gb": footer_says(0xFFFFFFFF),
         "footer-of-nothing": footer_says(0),
         "footer-longer-than-file": footer_says(1_000_000),
@@ -237,11 +248,11 @@ def _forged_parquet() -> Iterator[HostileInput]:
         "spliced": spliced,
         "text": lambda day: text_of(day),
         "zip": lambda day: _zip({"a.parquet": _sound(day)}),
-        "doubled-columns": lambda day: parquet_of(
+        "doubled-columns": lambda _: parquet_of(
             pa.Table.from_arrays([pa.array([1])] * 2, names=["id", "id"])
         ),
-        "no-columns": lambda day: parquet_of(pa.table({})),
-        "other-columns": lambda day: parquet_of(pa.table({'"; DROP TABLE raw; --': [1], "../x": [2]})),
+        "no-columns": lambda _: parquet_of(pa.table({})),
+        "other-columns": lambda _: parquet_of(pa.table({'"; DROP TABLE raw; --': [1], "../x": [2]})),
     }
     for name, make in forgeries.items():
         yield _parquet("parquet-forged", name, make, "refused")
@@ -272,9 +283,6 @@ def _odd_parquet() -> Iterator[HostileInput]:
             array = pa.ListArray.from_arrays(pa.array(range(n_rows + 1), pa.int32()), array)
         return array
 
-    def no_text(n: int) -> pa.Array:
-        return pa.array([b"\xff\xfe"] * n).cast(pa.string(), safe=False)
-
     def raw_text(n: int) -> pa.Array:
         buffers = pa.array([b"\xff\xfe\x00"] * n, pa.binary()).buffers()
         return pa.Array.from_buffers(pa.string(), n, buffers)
@@ -285,38 +293,26 @@ def _odd_parquet() -> Iterator[HostileInput]:
     def hundred_megabytes(n: int) -> pa.Array:
         return pa.array(["x" * 100_000_000] + ["north"] * (n - 1))
 
+    def all_of(value: object, kind: pa.DataType | None = None) -> Callable[[int], pa.Array]:
+        return lambda n: pa.array([value] * n, kind)
+
     yield _parquet("parquet-bomb", "dictionary", dictionary_bomb, "refused")
-    yield _parquet("parquet-bomb", "run-length-nulls", run_length_bomb, "stopped")
+    yield _parquet("parquet-bomb", "run-length-nulls", run_length_bomb, "refused")
     yield _parquet("parquet-wide", "10000-columns", wide, "refused")
-    yield _parquet("parquet-odd", "100-mb-cell", with_column("site", hundred_megabytes), "any")
-    yield _parquet(
-        "parquet-odd", "nan-flood", with_column("level", lambda n: pa.array([float("nan")] * n)), "stopped"
-    )
-    yield _parquet(
-        "parquet-odd", "infinities", with_column("level", lambda n: pa.array([float("inf")] * n)), "stopped"
-    )
-    yield _parquet("parquet-odd", "no-text", with_column("site", raw_text), "stopped")
-    yield _parquet("parquet-odd", "nested-40-deep", with_column("site", nested), "any")
-    yield _parquet(
-        "parquet-odd", "numbers-as-text", with_column("level", lambda n: pa.array(["=1+1"] * n)), "stopped"
-    )
-    yield _parquet(
-        "parquet-odd", "text-as-bytes", with_column("site", lambda n: pa.array([b"\x00\xff"] * n)), "stopped"
-    )
-    far = pa.array([2**62] * N_GOOD, pa.timestamp("us", "UTC"))
-    yield _parquet("parquet-odd", "year-146000", with_column("at", lambda n: far), "any")
-    yield _parquet(
-        "parquet-odd",
-        "before-time",
-        with_column("at", lambda n: pa.array([-(2**62)] * n, pa.timestamp("us"))),
-        "any",
-    )
-    yield _parquet(
-        "parquet-odd",
-        "huge-integers",
-        with_column("id", lambda n: pa.array([2**64 - 1] * n, pa.uint64())),
-        "any",
-    )
+    columns: dict[str, tuple[str, Callable[[int], pa.Array], Fate]] = {
+        "100-mb-cell": ("site", hundred_megabytes, "quarantined"),
+        "nan-flood": ("level", all_of(float("nan")), "stopped"),
+        "infinities": ("level", all_of(float("inf")), "stopped"),
+        "no-text": ("site", raw_text, "refused"),
+        "nested-40-deep": ("site", nested, "stopped"),
+        "numbers-as-text": ("level", all_of("=1+1"), "stopped"),
+        "text-as-bytes": ("site", all_of(b"\0\xff"), "stopped"),
+        "year-146000": ("at", all_of(2**62, MOMENT), "refused"),
+        "before-time": ("at", all_of(-(2**62), MOMENT), "refused"),
+        "huge-integers": ("id", all_of(2**64 - 1, pa.uint64()), "stopped"),
+    }
+    for name, (column, values, fate) in columns.items():
+        yield _parquet("parquet-odd", name, with_column(column, values), fate)
 
 
 # ---------------------------------------------------------------- archives
@@ -379,18 +375,18 @@ def _zips() -> Iterator[HostileInput]:
         return _zip({"a.csv": text_of(day), "b.csv": text_of(day)})
 
     refused: dict[str, Callable[[date], bytes]] = {
-        "bomb-10-gb": lambda day: zip_bomb(),
+        "bomb-10-gb": lambda _: zip_bomb(),
         "encrypted": encrypted,
         "unknown-method": unknown_method,
         "two-members": twice,
-        "no-member": lambda day: _zip({}),
-        "folder-alone": lambda day: _zip({"folder/": b""}),
+        "no-member": lambda _: _zip({}),
+        "folder-alone": lambda _: _zip({"folder/": b""}),
         "zip-in-zip": lambda day: _zip({"inner.zip": packed(day)}),
         "half": lambda day: packed(day)[: len(packed(day)) // 2],
         "without-directory": lambda day: packed(day)[:-40],
-        "magic-alone": lambda day: b"PK\x03\x04",
-        "noise": lambda day: b"PK\x03\x04" + random.Random(5).randbytes(3_000),
-        "10000-members": lambda day: _zip({f"{number}.csv": b"" for number in range(10_000)}),
+        "magic-alone": lambda _: b"PK\x03\x04",
+        "noise": lambda _: b"PK\x03\x04" + random.Random(5).randbytes(3_000),
+        "10000-members": lambda _: _zip({f"{number}.csv": b"" for number in range(10_000)}),
     }
     for name, make in refused.items():
         yield HostileInput("zip", name, make, "refused", suffix=".zip")
@@ -427,8 +423,8 @@ def _gzips() -> Iterator[HostileInput]:
         "half": lambda day: packed(day)[: len(packed(day)) // 2],
         "without-end": lambda day: packed(day)[:-8],
         "wrong-sum": lambda day: packed(day)[:-8] + b"\0" * 8,
-        "magic-alone": lambda day: b"\x1f\x8b",
-        "noise": lambda day: b"\x1f\x8b\x08\0" + random.Random(6).randbytes(3_000),
+        "magic-alone": lambda _: b"\x1f\x8b",
+        "noise": lambda _: b"\x1f\x8b\x08\0" + random.Random(6).randbytes(3_000),
         "then-noise": lambda day: packed(day) + b"noise behind it",
         "in-gzip": lambda day: gzip.compress(packed(day), mtime=0),
     }
@@ -453,17 +449,15 @@ def _flipped(data: bytes, seed: int) -> bytes:
 def _misshapen_texts() -> Iterator[HostileInput]:
     header = HEADER.encode() + b"\n"
     refused: dict[str, Callable[[date], bytes]] = {
-        "empty": lambda day: b"",
-        "line-ends-alone": lambda day: b"\r\n" * 999,
-        "noise": lambda day: random.Random(7).randbytes(50_000),
-        "nul-flood": lambda day: b"\0" * 1_000_000,
-        "10000-columns": lambda day: (
-            ",".join(f"c{n}" for n in range(10_000)) + "\n" + "1," * 9_999 + "1\n"
-        ).encode(),
-        "header-never-ends": lambda day: b"id,at," + b"x" * 50_000_000,
-        "header-quote-open": lambda day: b'id,"at,site\n' + b"1,2,3\n" * 9,
-        "header-nul": lambda day: b"id\0,at,site,level,late\n1,2,3,4,5\n",
-        "header-no-utf-8": lambda day: b"id,at,s\xefte,level,late\n1,2,3,4,5\n",
+        "empty": lambda _: b"",
+        "line-ends-alone": lambda _: b"\r\n" * 999,
+        "noise": lambda _: random.Random(7).randbytes(50_000),
+        "nul-flood": lambda _: b"\0" * 1_000_000,
+        "10000-columns": lambda _: wide_text(),
+        "header-never-ends": lambda _: b"id,at," + b"x" * 50_000_000,
+        "header-quote-open": lambda _: b'id,"at,site\n' + b"1,2,3\n" * 9,
+        "header-nul": lambda _: b"id\0,at,site,level,late\n1,2,3,4,5\n",
+        "header-no-utf-8": lambda _: b"id,at,s\xefte,level,late\n1,2,3,4,5\n",
         "header-twice": lambda day: text_of(day, header="id,at,site,level,LEVEL"),
         "header-ours": lambda day: text_of(day, header="id,at,site,holdfast_line,late"),
         "header-missing-column": lambda day: text_of(day, header="id,at,site,other,late"),
@@ -472,24 +466,25 @@ def _misshapen_texts() -> Iterator[HostileInput]:
         "header-script": lambda day: text_of(day, header="<script>alert(1)</script>,at,site,level,late"),
         "utf-16": lambda day: text_of(day).decode().encode("utf-16"),
         "utf-32": lambda day: text_of(day).decode().encode("utf-32"),
-        "html-page": lambda day: b"<!doctype html><script>alert(1)</script>\n<h1>502 Bad Gateway</h1>\n",
+        "html-page": lambda _: b"<!doctype html><script>alert(1)</script>\n<h1>502 Bad Gateway</h1>\n",
         "parquet": _sound,
+        # Each of its lines could be the cell's last: none is, until memory is spent.
+        "100-mb-quoted-cell": lambda day: text_of(day) + b'9,x,"' + b"x\n" * 50_000_000 + b'",1,0\n',
     }
     for name, make in refused.items():
         yield HostileInput("text", name, make, "refused", suffix=".csv")
     quarantined: dict[str, Callable[[date], bytes]] = {
         "100-mb-cell": lambda day: text_of(day) + b"9,x," + b"x" * 100_000_000 + b",1,0\n",
-        "100-mb-quoted-cell": lambda day: text_of(day) + b'9,x,"' + b"x\n" * 50_000_000 + b'",1,0\n',
         "quote-never-closed": lambda day: text_of(day) + b'9,x,"north,1,0\n' + b"8,y,north,1,0\n" * 5,
         "ragged": lambda day: text_of(day, "1", "1,2,3,4,5,6,7,8,9", "," * 1_000),
-        "10000-cells-in-a-row": lambda day: text_of(day, "," * 10_000),
+        "10000-cells-in-a-row": lambda day: text_of(day, "1," * 10_000),
         "nul-bytes": lambda day: text_of(day) + b"9,\0,north\0,1,0\n",
         "no-utf-8": lambda day: text_of(day) + b"9,x,\xff\xfe\xc0\x80,1,0\n",
         "half-a-surrogate": lambda day: text_of(day) + b"9,x,\xed\xa0\x80,1,0\n",
         "noise-behind": lambda day: text_of(day) + random.Random(8).randbytes(3_000),
         "backslashes": lambda day: text_of(day) + b'9,x,\\",\\,1,0\n',
         "one-cut-line": lambda day: text_of(day) + b"9,2024-01",
-        "same-row-1000-times": lambda day: text_of(day, *[bad_line(day, 1, site="nowhere")] * 1_000),
+        "same-row-99-times": lambda day: text_of(day, *[bad_line(day, 1)] * 99),
     }
     for name, make in quarantined.items():
         yield HostileInput("text", name, make, "quarantined", suffix=".csv")
@@ -497,7 +492,7 @@ def _misshapen_texts() -> Iterator[HostileInput]:
         "marks-in-the-middle": lambda day: text_of(day) + b"\xef\xbb\xbf9,x,north,1,0\n",
         "carriage-returns": lambda day: text_of(day).replace(b"\n", b"\r"),
         "mixed-line-ends": lambda day: text_of(day).replace(b"\n", b"\r\n", 7).replace(b"\n", b"\r\r\n", 2),
-        "header-alone": lambda day: header,
+        "header-alone": lambda _: header,
         "extra-hostile-columns": lambda day: "\n".join(
             [HEADER + ',"a""; DROP TABLE raw","../x",<script>alert(1)</script>']
             + [line + ",1,2,3" for line in good_lines(day)]
@@ -534,24 +529,22 @@ def _odd_numbers() -> Iterator[HostileInput]:
             "inf",
             "-Infinity",
             "1e309",
-            "1e-400",
-            "-0.0",
             "0x1F",
             "1_000",
             "1,5",
             "٣",
             "½",
             "1e5.5",
+            "true",
+            "0b1",
         ),
-        *("9" * 400, "-" + "9" * 30, "+" * 50 + "1", "1" + "0" * 100_000, "1/0", "true", "0b1", "1e", "--1"),
+        *("9" * 400, "-" + "9" * 30, "+" * 50 + "1", "1" + "0" * 100_000, "1/0", "1e", "--1"),
     )
-    floods = [text for text in numbers if text not in ("1e-400", "-0.0")]
-    yield HostileInput("number-flood", "nan", lambda day: _flood(day, level="nan"), "stopped", suffix=".csv")
-    yield HostileInput("number-flood", "inf", lambda day: _flood(day, level="inf"), "stopped", suffix=".csv")
-    yield HostileInput(
-        "number-flood", "1e309", lambda day: _flood(day, level="1e309"), "stopped", suffix=".csv"
-    )
-    for position, text in enumerate(floods):
+    for text in ("nan", "inf", "1e309"):
+        yield HostileInput(
+            "number-flood", text, lambda day, t=text: _flood(day, level=t), "stopped", suffix=".csv"
+        )
+    for position, text in enumerate(numbers):
         yield HostileInput(
             "number-cell",
             f"{position:02}",
@@ -598,7 +591,7 @@ def _odd_file_names() -> Iterator[HostileInput]:
             "quarantined",
             suffix=suffix + ".csv",
         )
-        yield HostileInput("file-name-refused", name, lambda day: b"", "refused", suffix=suffix + ".csv")
+        yield HostileInput("file-name-refused", name, lambda _: b"", "refused", suffix=suffix + ".csv")
 
 
 def _flood(day: date, **cells: str) -> bytes:

@@ -24,8 +24,10 @@ def checked_names(names: Sequence[str], *, name: str, options: ReadingOptions) -
     Raises
     ------
     SchemaError
-        If there are too many, or two with one name, whatever their case; or one of staging's own.
+        If there is none, or too many, or two with one name, whatever their case; or one of staging's own.
     """
+    if not names:
+        raise SchemaError(f"{name} has no columns.")
     if len(names) > options.max_columns:
         raise SchemaError(
             f"{name} has {len(names):,} columns, more than {options.max_columns:,}. If that is right, raise "
