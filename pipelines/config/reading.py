@@ -28,10 +28,15 @@ def load_params(path: Path) -> Params:
         raise ConfigError(
             f"Can't read {path}: {error.strerror}. Set HOLDFAST_PARAMS or restore it."
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
     try:
         content = yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a SafeLoader, made stricter
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    except (RecursionError, TypeError, ValueError) as error:
+        # Nested too deeply, a key that is a list, a number of thousands of digits.
+        raise ConfigError(f"{path} can't be read as YAML: {error}.") from error
     try:
         return Params.model_validate(content)
     except ValidationError as error:

@@ -57,6 +57,8 @@ def _compose(text: str) -> yaml.MappingNode:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"params.yaml is not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError("params.yaml is nested too deeply to be read.") from error
     if root is None:
         return yaml.MappingNode("tag:yaml.org,2002:map", [])
     if not isinstance(root, yaml.MappingNode):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from pipelines.onboarding.columns import TYPED, Column, Columns
 from pipelines.onboarding.moments import Moment
-from pipelines.onboarding.sample import quoted
+from pipelines.onboarding.sample import PLACE, quoted
 
 _ID_WORDS = (
     "id",
@@ -40,6 +40,8 @@ _PLACE_WORDS = (
 )
 _MAX_PARTS = 3
 _MAX_CANDIDATES = 8
+# Of more rows that come again in later files, a restarted count is likelier than corrections.
+_MAX_CORRECTED = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,34 +54,65 @@ class Key:
         Empty: no column does.
     n_duplicates : int
         Rows of the sample that share their key with another one.
+    n_corrected : int
+        Rows whose key comes again in a later file, which supersedes them.
     """
 
     columns: tuple[str, ...]
     n_duplicates: int = 0
+    n_corrected: int = 0
 
 
 def find_key(columns: Columns, moment: Moment | None, asked: Sequence[str] | None) -> Key:
     """Return the smallest set of columns of which no two rows are equal; the one asked for, if any.
 
+    If there is none, it is the smallest of which no two rows of one file are: few rows that come again
+    in a later file, at the same time, are corrections.
     Measurements do not count: that no two of them are equal is chance.
     """
     if asked is not None:
         return Key(tuple(asked), _duplicates(columns, asked) if asked else 0)
     found = [column for column in columns.typed if column.profile.n_null == 0]
-    for column in sorted(found, key=lambda column: not has_word(column.name, _ID_WORDS)):
-        if is_identity(column) and _duplicates(columns, [column.name]) == 0:
-            return Key((column.name,))
-    if moment is None:
-        return Key(())
-    times = [name for name in moment.columns if name in {column.name for column in found}]
-    if len(times) < len(moment.columns):
-        return Key(())
-    others = [column.name for column in found if column.name not in times and _may_tell_apart(column)]
-    for size in range(_MAX_PARTS):
-        for chosen in combinations(others[:_MAX_CANDIDATES], size):
-            if _duplicates(columns, [*times, *chosen]) == 0:
-                return Key((*times, *chosen))
+    times = [name for name in moment.columns if name in {column.name for column in found}] if moment else []
+    candidates = list(_candidates(found, times, is_timed=moment is not None and times == [*moment.columns]))
+    for names in candidates:
+        if _duplicates(columns, names) == 0:
+            return Key(names)
+    for names in candidates if len(columns.sample.starts) > 1 else ():
+        n_corrected = _corrected(columns, names, times)
+        if n_corrected is not None:
+            return Key(names, n_corrected=n_corrected)
     return Key(())
+
+
+def _candidates(
+    found: Sequence[Column], times: Sequence[str], *, is_timed: bool
+) -> Iterator[tuple[str, ...]]:
+    for column in sorted(found, key=lambda column: not has_word(column.name, _ID_WORDS)):
+        if is_identity(column):
+            yield (column.name,)
+    others = [column.name for column in found if column.name not in times and _may_tell_apart(column)]
+    for size in range(_MAX_PARTS if is_timed else 0):
+        for chosen in combinations(others[:_MAX_CANDIDATES], size):
+            yield (*times, *chosen)
+
+
+def _corrected(columns: Columns, names: Sequence[str], times: Sequence[str]) -> int | None:
+    """Return how many rows are superseded by a later file; None if these columns tell no rows apart."""
+    starts = ", ".join(map(str, columns.sample.starts))
+    by_file = (
+        f"{TYPED} ASOF JOIN (SELECT unnest([{starts}]) AS holdfast_start) AS files "
+        f"ON {TYPED}.{PLACE} >= files.holdfast_start"
+    )
+    n_shared = _duplicates(columns, names)
+    is_apart = _duplicates(columns, [*names, "holdfast_start"], relation=by_file) == 0
+    is_same_event = _duplicates(columns, [*dict.fromkeys([*names, *times])]) == n_shared
+    if not is_apart or not is_same_event or n_shared > 2 * _MAX_CORRECTED * columns.sample.n_rows:
+        return None
+    (n_keys,) = columns.sample.row(
+        f"SELECT count(*) FROM (SELECT DISTINCT {quoted(names)} FROM {TYPED})"  # noqa: S608
+    )
+    return columns.sample.n_rows - int(n_keys)
 
 
 def is_identity(column: Column) -> bool:
@@ -120,9 +153,9 @@ def _may_tell_apart(column: Column) -> bool:
     )
 
 
-def _duplicates(columns: Columns, names: Sequence[str]) -> int:
+def _duplicates(columns: Columns, names: Sequence[str], *, relation: str = TYPED) -> int:
     (found,) = columns.sample.row(
-        f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {TYPED} GROUP BY {quoted(names)} "  # noqa: S608
+        f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {relation} GROUP BY {quoted(names)} "  # noqa: S608
         "HAVING count(*) > 1)"
     )
     return int(found)

@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pipelines.errors import ConfigError
 from pipelines.onboarding.names import dataset_name
@@ -55,8 +55,8 @@ def locate_source(source: str, *, sources: Path, table: str | None = None) -> Lo
     Parameters
     ----------
     source : str
-        A path or pattern (from here, or from ``sources``), ``s3://``, ``http(s)://``, a SQLAlchemy URL or
-        ``env:NAME`` for one.
+        A path or pattern (from here, or from ``sources``), ``file://``, ``s3://``, ``http(s)://``,
+        a SQLAlchemy URL or ``env:NAME`` for one.
     table : str, optional
         The table or SELECT of a database.
 
@@ -68,6 +68,8 @@ def locate_source(source: str, *, sources: Path, table: str | None = None) -> Lo
     if source.startswith(_REMOTE):
         path = urlsplit(source).path.rstrip("/")
         return Location(_kind(path), source, dataset_name(_stem(path) or "rows"))
+    if source.startswith("file://"):
+        source = unquote(urlsplit(source).path)
     if source.startswith("env:") or "://" in source:
         if not table:
             raise ConfigError(f"{_shown(source)} is a database: say which table by --table NAME.")

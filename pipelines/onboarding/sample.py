@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class Sample:
         Of the sample, and of the source.
     decimal, thousands : str, str or None
         How numbers are written in text.
+    starts : tuple of int
+        The places at which the files begin, if there are several and all their rows are here.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -43,6 +46,7 @@ class Sample:
     n_total: int
     decimal: str = "."
     thousands: str | None = None
+    starts: tuple[int, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -99,9 +103,11 @@ def take_sample(
     rows = (
         f"read_parquet([{listed}], union_by_name = true, file_row_number = true, filename = 'holdfast_path')"
     )
-    ((n_total,),) = connection.execute(
-        f"SELECT count(*) FROM {rows} WHERE holdfast_reject IS NULL"  # noqa: S608
+    found = connection.execute(
+        f"SELECT holdfast_path, count(*) FROM {rows} WHERE holdfast_reject IS NULL GROUP BY ALL"  # noqa: S608
     ).fetchall()
+    counts = {str(path): int(n_rows) for path, n_rows in found}
+    n_total = sum(counts.values())
     step = max(1, -(-n_total // max_rows))
     cells = ", ".join(f"{identifier(source)} AS {identifier(clean)}" for source, clean in names.items())
     chosen = "" if step == 1 else f"AND hash(holdfast_path, file_row_number) % {step} = 0"
@@ -110,7 +116,11 @@ def take_sample(
         f"CREATE OR REPLACE TABLE {CELLS} AS SELECT {cells}, row_number() OVER ({order}) AS {PLACE} "  # noqa: S608
         f"FROM {rows} WHERE holdfast_reject IS NULL {chosen}"
     )
-    return sample_of(connection, {clean: source for source, clean in names.items()}, n_total=n_total)
+    sample = sample_of(connection, {clean: source for source, clean in names.items()}, n_total=n_total)
+    if step > 1 or len(counts) < 2:
+        return sample
+    ends = accumulate(counts.get(str(path), 0) for path in files)
+    return replace(sample, starts=(1, *(end + 1 for end in ends))[:-1])
 
 
 def sample_of(connection: duckdb.DuckDBPyConnection, names: dict[str, str], *, n_total: int) -> Sample:

@@ -196,6 +196,11 @@ def _say_what_it_is(found: Understanding, today: date) -> None:
         found.doubts.append(
             f"{found.target.name} is missing in {found.target.n_null:,} rows, of no use here."
         )
+    if found.key.n_corrected:
+        found.doubts.append(
+            f"{found.key.n_corrected:,} row(s) share their key ({', '.join(found.key.columns)}) with one of "
+            "a later file, which is taken for their correction. If it is another event, change `key`."
+        )
     if found.moment is None:
         found.doubts.append(
             "The table has no time: a night's partition is the whole table as it is that night."

@@ -136,6 +136,8 @@ def _read_params(settings: Settings, name: str, *, force: bool) -> str:
         return ""
     except OSError as error:
         raise ConfigError(f"Can't read {settings.params}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{settings.params} is not UTF-8 text: save it as UTF-8.") from error
     insert_entry(text, name, "", replace=force)  # refuses early, before the table is read
     return text
 

@@ -1,4 +1,4 @@
-"""How the declared types of columns are stored."""
+"""How tables are partitioned, and how the declared types of columns are stored."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from pipelines.config import ColumnType
+
+#: The column by which every table is partitioned.
+PARTITION_COLUMN = "partition_key"
 
 ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
     "string": pa.string(),

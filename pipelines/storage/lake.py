@@ -7,40 +7,25 @@ the other reads again, and either finds its work done or tries anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import DeltaTable, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 
-from pipelines.errors import ConflictError, EngineError, NotReadyError
-from pipelines.records import PartitionVersion, partition_date
-from pipelines.storage.digest import (
-    CanonicalStream,
-    Content,
-    canonical,
-    content_of,
-    plain_table,
-    table_digest,
-)
-from pipelines.storage.present import PARTITION_COLUMN, held
+from pipelines.errors import NotReadyError
+from pipelines.records import PartitionVersion
+from pipelines.storage.columns import PARTITION_COLUMN
+from pipelines.storage.commits import Rows, Target
+from pipelines.storage.digest import CanonicalStream, Content
+from pipelines.storage.present import held
 from pipelines.storage.sorting import sorted_rows
 from pipelines.storage.views import create_view
 
 __all__ = ["PARTITION_COLUMN", "Lake"]
-
-Rows = Callable[[], pa.RecordBatchReader]
-
-# What a reader has to hold at once is a row group, and what a writer holds is a file.
-_WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=131_072)
-_FILE_BYTES = 64 * 1024**2
-# delta-rs reads ahead by so and so many batches: small ones keep what waits to be written small.
-_WRITE_ROWS = 8_192
 
 
 class Lake:
@@ -73,7 +58,7 @@ class Lake:
         Raises
         ------
         ConflictError
-            If other writers won five times in a row.
+            If other writers won eight times in a row.
         EngineError
             If the store fails.
         """
@@ -94,14 +79,7 @@ class Lake:
         list of PartitionVersion
             In the order of ``partitions``.
         """
-        plain = {key: canonical(rows) for key, rows in partitions.items()}
-        contents = {key: content_of(rows) for key, rows in plain.items()}
-
-        def rows_of(keys: Sequence[str]) -> pa.Table:
-            keyed = [_keyed(plain[key], key) for key in keys]
-            return pa.concat_tables(keyed, promote_options="permissive")
-
-        return self._replace(dataset, table, contents, rows_of)
+        return self._target(dataset, table).replace(partitions)
 
     def replace_stream(self, dataset: str, table: str, partition_key: str, rows: Rows) -> PartitionVersion:
         """Make a stream of rows the whole content of one partition, atomically, in bounded memory.
@@ -123,79 +101,15 @@ class Lake:
         ConflictError, EngineError
             As :meth:`replace`.
         """
-        with ExitStack() as stack:
-            content = _ordered_content(rows())
-            if content is None:
-                spool = stack.enter_context(sorted_rows(rows()))
-                content, rows = spool.content, spool.rows
-            ordered = rows
+        target = self._target(dataset, table)
+        content = _ordered_content(rows())
+        if content is not None:
+            return target.replace_stream(partition_key, content, rows)
+        with sorted_rows(rows()) as spool:
+            return target.replace_stream(partition_key, spool.content, spool.rows)
 
-            def rows_of(_: Sequence[str]) -> pa.RecordBatchReader:
-                return _keyed_stream(ordered(), partition_key)
-
-            return self._replace(dataset, table, {partition_key: content}, rows_of)[0]
-
-    def _replace(
-        self,
-        dataset: str,
-        table: str,
-        contents: Mapping[str, Content],
-        rows_of: Callable[[Sequence[str]], pa.Table | pa.RecordBatchReader],
-    ) -> list[PartitionVersion]:
-        for key in contents:
-            partition_date(key)  # keys go into a predicate: only real dates get there
-        uri = self.uri(dataset, table)
-        try:
-            version = self._commit(uri, contents, rows_of)
-        except CommitFailedError as error:
-            raise ConflictError(f"Other writers kept changing {uri}; try again.") from error
-        except (DeltaError, OSError, pa.ArrowInvalid) as error:
-            raise EngineError(f"Can't write {uri}: {error}") from error
-        return [
-            PartitionVersion(
-                table=table,
-                partition_key=key,
-                uri=uri,
-                digest=content.digest,
-                n_rows=content.n_rows,
-                delta_version=version,
-            )
-            for key, content in contents.items()
-        ]
-
-    @retry(
-        retry=retry_if_exception_type(CommitFailedError),
-        stop=stop_after_attempt(8),
-        wait=wait_random_exponential(multiplier=0.05, max=2.0),
-        reraise=True,
-    )
-    def _commit(
-        self,
-        uri: str,
-        contents: Mapping[str, Content],
-        rows_of: Callable[[Sequence[str]], pa.Table | pa.RecordBatchReader],
-    ) -> int:
-        is_there = DeltaTable.is_deltatable(uri, storage_options=self._options)
-        present = DeltaTable(uri, storage_options=self._options) if is_there else None
-        same = held(present, contents) if present is not None else set()
-        stale = [key for key in contents if key not in same]
-        if present is not None and not stale:
-            return present.version()
-        rows = rows_of(stale)
-        if present is None:
-            self._create(uri, rows.schema)
-        keys = ", ".join(f"'{key}'" for key in stale)
-        write_deltalake(
-            uri,
-            rows,
-            mode="overwrite",
-            predicate=f"{PARTITION_COLUMN} IN ({keys})",
-            schema_mode="merge",
-            storage_options=self._options,
-            target_file_size=_FILE_BYTES,
-            writer_properties=_WRITER,
-        )
-        return DeltaTable(uri, storage_options=self._options).version()
+    def _target(self, dataset: str, table: str) -> Target:
+        return Target(self.uri(dataset, table), table, self._options)
 
     def exists(self, dataset: str, table: str) -> bool:
         """Return whether the table has ever been written."""
@@ -332,64 +246,7 @@ class Lake:
         EngineError
             If the store fails.
         """
-        partition_date(partition_key)
-        uri = self.uri(dataset, table)
-        try:
-            return self._update(uri, table, partition_key, change, schema)
-        except CommitFailedError as error:
-            raise ConflictError(f"Other writers kept changing {uri}; try again.") from error
-        except (DeltaError, OSError, pa.ArrowInvalid) as error:
-            raise EngineError(f"Can't write {uri}: {error}") from error
-
-    @retry(
-        retry=retry_if_exception_type(CommitFailedError),
-        stop=stop_after_attempt(8),
-        wait=wait_random_exponential(multiplier=0.05, max=2.0),
-        reraise=True,
-    )
-    def _update(
-        self,
-        uri: str,
-        table: str,
-        partition_key: str,
-        change: Callable[[pa.Table], pa.Table],
-        schema: pa.Schema,
-    ) -> PartitionVersion:
-        if not DeltaTable.is_deltatable(uri, storage_options=self._options):
-            self._create(uri, _keyed(schema.empty_table(), partition_key).schema)
-        # What is read and what is replaced are of one version: another commit in between fails ours.
-        present = DeltaTable(uri, storage_options=self._options)
-        found = present.to_pyarrow_dataset().to_table(filter=pc.field(PARTITION_COLUMN) == partition_key)
-        before = found.select(schema.names).cast(schema)
-        after = canonical(change(before))
-        digest = table_digest(after)
-        if digest != table_digest(before):
-            write_deltalake(
-                present,
-                _keyed(after, partition_key),
-                mode="overwrite",
-                predicate=f"{PARTITION_COLUMN} = '{partition_key}'",
-                schema_mode="merge",
-                writer_properties=_WRITER,
-            )
-        return PartitionVersion(
-            table=table,
-            partition_key=partition_key,
-            uri=uri,
-            digest=digest,
-            n_rows=after.num_rows,
-            delta_version=DeltaTable(uri, storage_options=self._options).version(),
-        )
-
-    def _create(self, uri: str, schema: pa.Schema) -> None:
-        # Of two that create the table at once, one finds it made: then both replace partitions.
-        DeltaTable.create(
-            uri,
-            schema=schema,
-            mode="ignore",
-            partition_by=[PARTITION_COLUMN],
-            storage_options=self._options,
-        )
+        return self._target(dataset, table).update(partition_key, change, schema)
 
     def version(self, dataset: str, table: str) -> int:
         """Return the table's newest Delta version; -1 if it does not exist."""
@@ -412,21 +269,6 @@ def _plain_field(field: pa.Field) -> pa.Field:
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         kind = pa.string()
     return pa.field(field.name, kind)
-
-
-def _keyed(rows: pa.Table, partition_key: str) -> pa.Table:
-    keys = pa.repeat(pa.scalar(partition_key, pa.string()), rows.num_rows)
-    return rows.append_column(PARTITION_COLUMN, keys)
-
-
-def _keyed_stream(rows: pa.RecordBatchReader, partition_key: str) -> pa.RecordBatchReader:
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in rows:
-            keyed = _keyed(plain_table(pa.Table.from_batches([batch])), partition_key)
-            yield from keyed.to_batches(max_chunksize=_WRITE_ROWS)
-
-    schema = _keyed(plain_table(rows.schema.empty_table()), partition_key).schema
-    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _ordered_content(rows: pa.RecordBatchReader) -> Content | None:

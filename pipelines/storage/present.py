@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
+from pipelines.storage.columns import PARTITION_COLUMN
 from pipelines.storage.digest import CanonicalStream, Content, plain_table, table_digest
 from pipelines.storage.sorting import sorted_rows
 
-PARTITION_COLUMN = "partition_key"
 # Rows that are read and hashed at a time.
 BATCH_ROWS = 131_072
 # Partitions up to this many rows are read together and put in order in memory.

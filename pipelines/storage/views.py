@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from pipelines.storage.present import PARTITION_COLUMN
+from pipelines.storage.columns import PARTITION_COLUMN
 from pipelines.storage.sql import identifier, literal
 
 

@@ -92,9 +92,7 @@ def make_project(root: Path) -> Settings:
 def deliver(settings: Settings, position: int, given: HostileInput) -> str:
     """Write the file of a night; return the night."""
     night = hostile.night_of(position)
-    name = os.fsencode(f"{night}{given.suffix}") if given.suffix.isascii() else f"{night}{given.suffix}"
-    place = Path(os.fsdecode(settings.sources / given.kind)) / os.fsdecode(name)
-    place.write_bytes(given.make(night))
+    (settings.sources / given.kind / f"{night}{given.suffix}").write_bytes(given.make(night))
     return night.isoformat()
 
 
@@ -211,7 +209,7 @@ def test_a_file_that_is_unreadable_is_named_in_few_words(world: World) -> None:
         "file-name-refused-no-utf-8",
         "parquet-cut-00",
         "parquet-wide-10000-columns",
-        "parquet-forged-no-columns",
+        "parquet-forged-other-columns",
         "parquet-odd-no-text",
         "parquet-odd-before-time",
     ],
@@ -363,7 +361,7 @@ def test_a_hostile_argument_is_a_person_s_mistake(
         pytest.param("bomb.zip", hostile.zip_bomb(), False, id="zip-bomb"),
         pytest.param("cut.parquet", b"PAR1" + b"\0" * 99, False, id="cut-parquet"),
         pytest.param("one-line.csv", b"id,at," + b"x" * 2_000_000, False, id="one-line"),
-        pytest.param("far.parquet", hostile.far_parquet(), False, id="far-times"),
+        pytest.param("far.parquet", hostile.far_parquet(), True, id="far-times"),
         pytest.param("bare.parquet", hostile.parquet_of(pa.table({})), False, id="no-columns"),
         pytest.param("noise.csv", bytes(range(256)) * 99, False, id="noise"),
         pytest.param("nothing.csv", b"", False, id="empty"),
@@ -414,40 +412,40 @@ def test_a_hostile_table_is_brought_safely_or_refused(
 
 
 MEASURED = """
-import json, resource, sys
+import json, re, resource, sys
+from pathlib import Path
 from typer.testing import CliRunner
 from pipelines.cli.main import app
-for arguments in json.load(sys.stdin):
-    answer = CliRunner().invoke(app, arguments)
-    print(json.dumps(type(answer.exception).__name__))
-usage = [resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps(usage))
+for commands in json.load(sys.stdin):
+    found = [type(CliRunner().invoke(app, command).exception).__name__ for command in commands]
+    # Not getrusage: its peak of a process counts what its parent had when it was forked.
+    own = 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+    print(json.dumps([found, own, 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
 """
 
 
 def test_the_worst_are_refused_or_set_aside_in_little_memory(tmp_path: Path) -> None:
     settings = make_project(tmp_path / "project")
-    commands, fates = [], []
-    for position, name in enumerate(WORST):
-        given = next(found for found in ALL if found.id == name)
-        fates.append(given.expects)
-        # Some nights apart, so that no ingestion looks into the next one's file.
-        night = deliver(settings, 5 * position, given)
-        commands += [["ingest", given.kind, night], ["validate", given.kind, night]]
-    last = deliver_good(settings, "csv", 5 * len(commands))
+    given = [next(found for found in ALL if found.id == name) for name in WORST]
+    # Some nights apart, so that no ingestion looks into the next one's file.
+    nights = [(found.kind, deliver(settings, 5 * position, found)) for position, found in enumerate(given)]
+    nights.append(("csv", deliver_good(settings, "csv", 5 * len(nights))))
     done = subprocess.run(
         [sys.executable, "-c", MEASURED],
-        input=json.dumps([*commands, ["ingest", "csv", last], ["validate", "csv", last]]),
+        input=json.dumps([[[verb, *night] for night in nights] for verb in ("ingest", "validate")]),
         env=os.environ | {"HOLDFAST_PROJECT": str(settings.project), "PYTHONPATH": str(PROJECT_ROOT)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    *answers, usage = [json.loads(line) for line in done.stdout.splitlines()]
-    came_to = {"refused": ["SchemaError", "NotReadyError"], "quarantined": ["NoneType", "NoneType"]}
-    assert answers == [*(kind for fate in fates for kind in came_to[fate]), "NoneType", "NoneType"]
-    # Even if the peaks of the process and of the one that parses fell together.
-    assert sum(usage) < MAX_BYTES, usage
-    assert "Traceback" not in done.stderr
     shutil.rmtree(settings.home)
+    ingested, validated = [json.loads(line) for line in done.stdout.splitlines()]
+    fates = [found.expects for found in given]
+    assert ingested[0] == [{"refused": "SchemaError"}.get(fate, "NoneType") for fate in fates] + ["NoneType"]
+    assert validated[0] == [{"refused": "NotReadyError"}.get(fate, "NoneType") for fate in fates] + [
+        "NoneType"
+    ]
+    # The process that parses is another; the two do not peak together.
+    assert max(*ingested[1:], *validated[1:]) < MAX_BYTES
+    assert "Traceback" not in done.stderr

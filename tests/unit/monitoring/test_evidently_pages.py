@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pyarrow as pa
 import pytest
+from hostile_inputs import SCRIPTS
 
 from pipelines.errors import EngineError
 from pipelines.monitoring.calibration import calibrate
@@ -63,6 +64,17 @@ def test_a_level_of_the_data_adds_no_element(reference, current, config, level):
         columns = judge_columns(reference, table, calibrate(reference, config, block_days=7), config)
         pages.append(drift_page(reference.table, table, columns=columns, alarm_fraction=0.4).html)
     assert "alert(" in pages[1]
+    assert _elements(pages[1]) == _elements(pages[0])
+
+
+def test_whatever_people_try_together_adds_no_element(reference, current, config):
+    pages = []
+    for levels in ([f"level {n}" for n in range(len(SCRIPTS))], SCRIPTS):
+        values = [levels[n % len(levels)] for n in range(current.num_rows)]
+        table = _replace(current, "kind", pa.array(values))
+        columns = judge_columns(reference, table, calibrate(reference, config, block_days=7), config)
+        pages.append(drift_page(reference.table, table, columns=columns, alarm_fraction=0.4).html)
+    assert pages[1].count("alert(1)") > 5
     assert _elements(pages[1]) == _elements(pages[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -146,6 +147,28 @@ def test_the_smallest_key_is_found(make_sample, columns, key):
     found = understand(make_sample(table(**columns)), Asked(target="demand"), today=TODAY)
     assert found.key.columns == key
     assert any("nothing tells" in doubt for doubt in found.doubts) is (key == ())
+
+
+@pytest.mark.parametrize(
+    ("n_again", "later", "key", "n_corrected"),
+    [
+        pytest.param(12, timedelta(0), ("order_id",), 12, id="corrections"),
+        pytest.param(12, timedelta(days=60), ("at",), 0, id="other-events-of-the-same-numbers"),
+        pytest.param(200, timedelta(0), (), 0, id="too-many"),
+    ],
+)
+def test_rows_that_come_again_in_a_later_file_leave_the_key_a_key(
+    make_sample, n_again, later, key, n_corrected
+):
+    numbers = [*range(N - n_again), *range(n_again)]
+    moments = [
+        HOURS[n] + (later if place >= N - n_again else timedelta(0)) for place, n in enumerate(numbers)
+    ]
+    sample = make_sample(table(at=text(moments), place=None, order_id=text(numbers)))
+    sample = replace(sample, starts=(1, N - n_again + 1))
+    found = understand(sample, Asked(target="demand"), today=TODAY)
+    assert (found.key.columns, found.key.n_corrected) == (key, n_corrected)
+    assert any("later file" in doubt for doubt in found.columns.doubts + found.doubts) is (n_corrected > 0)
 
 
 def test_duplicates_of_a_given_key_are_counted(make_sample):

@@ -124,6 +124,7 @@ def test_sources_are_located(tmp_path, source, kind, where, table):
     (tmp_path / "a" / "day-2021-01-01.pq").touch()
     found = locate_source(source, sources=tmp_path)
     assert (found.kind, found.where, found.table) == (kind, where, table)
+    assert locate_source((tmp_path / "a" / "Hour.CSV").as_uri(), sources=tmp_path).where == "a/Hour.CSV"
 
 
 def test_a_database_needs_a_table_and_keeps_no_password(tmp_path):
