@@ -21,6 +21,7 @@ from pipelines.records import PartitionVersion, partition_date
 from pipelines.storage.columns import PARTITION_COLUMN
 from pipelines.storage.digest import Content, canonical, content_of, table_digest
 from pipelines.storage.files import ROW_GROUP_ROWS, write_files
+from pipelines.storage.lazy import lazy_dataset
 from pipelines.storage.present import held
 
 Rows = Callable[[], pa.RecordBatchReader]
@@ -137,7 +138,7 @@ class Target:
             self._create(schema)
         # What is read and what is replaced are of one version: another commit in between fails ours.
         present = self._open()
-        found = present.to_pyarrow_dataset().to_table(filter=pc.field(PARTITION_COLUMN) == partition_key)
+        found = lazy_dataset(present).to_table(filter=pc.field(PARTITION_COLUMN) == partition_key)
         before = found.select(schema.names).cast(schema)
         after = canonical(change(before))
         digest = table_digest(after)

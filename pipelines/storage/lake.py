@@ -21,6 +21,7 @@ from pipelines.records import PartitionVersion
 from pipelines.storage.columns import PARTITION_COLUMN
 from pipelines.storage.commits import Rows, Target
 from pipelines.storage.digest import CanonicalStream, Content
+from pipelines.storage.lazy import lazy_dataset
 from pipelines.storage.present import held
 from pipelines.storage.sorting import sorted_rows
 from pipelines.storage.views import create_view
@@ -128,7 +129,7 @@ class Lake:
         NotReadyError
             If the table does not exist yet.
         """
-        return self._open(dataset, table, version).to_pyarrow_dataset()
+        return lazy_dataset(self._open(dataset, table, version))
 
     def attach(
         self,

@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 
 from pipelines.storage.columns import PARTITION_COLUMN
 from pipelines.storage.digest import CanonicalStream, Content, plain_table, table_digest
+from pipelines.storage.lazy import lazy_dataset
 from pipelines.storage.sorting import sorted_rows
 
 # Rows that are read and hashed at a time.
@@ -35,7 +36,7 @@ def held(table: DeltaTable, wanted: Mapping[str, Content]) -> set[str]:
     small = [key for key, content in alike.items() if content.n_rows and key not in large]
     found = {key for key, content in alike.items() if content.n_rows == 0 and key not in counts}
     if small:
-        rows = table.to_pyarrow_dataset().to_table(filter=pc.field(PARTITION_COLUMN).isin(small))
+        rows = lazy_dataset(table).to_table(filter=pc.field(PARTITION_COLUMN).isin(small))
         found |= {
             key
             for key, chosen in _by_partition(rows).items()
@@ -59,7 +60,7 @@ def row_counts(table: DeltaTable) -> dict[str, int | None]:
 
 def partition_files(table: DeltaTable, partition_key: str) -> ds.Dataset:
     """Return one partition as a lazy dataset, its files in the order in which a write made them."""
-    lazy = table.to_pyarrow_dataset(file_pruning_predicate=[(PARTITION_COLUMN, "=", partition_key)])
+    lazy = lazy_dataset(table, file_pruning_predicate=[(PARTITION_COLUMN, "=", partition_key)])
     fragments = sorted(lazy.get_fragments(), key=lambda fragment: str(fragment.path))
     return ds.FileSystemDataset(fragments, lazy.schema, lazy.format, lazy.filesystem)
 

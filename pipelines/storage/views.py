@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from pipelines.storage.columns import PARTITION_COLUMN
+from pipelines.storage.lazy import lazy_dataset
 from pipelines.storage.sql import identifier, literal
 
 
@@ -88,7 +89,7 @@ def _remote(
 ) -> str:
     # Whole column chunks ahead of the reader would be most of a large partition.
     unbuffered = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
-    lazy = table.to_pyarrow_dataset()
+    lazy = lazy_dataset(table)
     files = ds.FileSystemDataset(
         list(lazy.get_fragments()),
         lazy.schema,

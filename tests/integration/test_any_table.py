@@ -27,7 +27,7 @@ from pipelines.steps.validate import validate_range
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Return the places of a checkout of its own, with the shipped params and no tables yet."""
+    """Return the places of a checkout of its own, with the shipped params."""
     iris = spread_over_days(table("iris"), 3)
     settings = make_site(tmp_path, {"iris": (iris, describe(iris))}).settings
     shutil.copy(PROJECT_ROOT / "params.yaml", settings.params)
@@ -76,9 +76,9 @@ def test_an_ugly_table_becomes_a_scored_and_monitored_night(
     version = register(train("ugly", night, runtime=runtime, reason="first"), runtime=runtime).model_version
     for key in (before, night):
         published = next(verdict.n_published for verdict in verdicts if verdict.partition_key == key)
-        assert score("ugly", key, runtime=runtime, version=version).n_rows == published > 0
+        assert score("ugly", key, runtime=runtime, model_version=version).n_rows == published > 0
     assert reconcile("ugly", night, runtime=runtime) is not None
     drift = monitor("ugly", night, runtime=runtime)
     assert {column.column for column in drift.columns} >= set(runtime.dataset("ugly").features.columns)
-    for page in ("index.html", "drift.html", "drift.json", "validation.html"):
+    for page in ("index.html", "drift.html", "drift.json"):
         assert (settings.reports / "ugly" / night / page).stat().st_size > 0
