@@ -166,7 +166,10 @@ def _run(environment: dict[str, str], *arguments: str) -> dict[str, float]:
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\nelse:\n    code = 0\n"
         "own, children = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))\n"
         "cpu = sum(used.ru_utime + used.ru_stime for used in (own, children))\n"
-        "took = {'rss_mb': own.ru_maxrss / 1024, 'children_mb': children.ru_maxrss / 1024, 'cpu': cpu}\n"
+        # Not getrusage's own peak: it is never less than that of the process that forked this one.
+        "status = open('/proc/self/status').read()\n"
+        "peak = int(status.partition('VmHWM:')[2].split()[0]) / 1024\n"
+        "took = {'rss_mb': peak, 'children_mb': children.ru_maxrss / 1024, 'cpu': cpu}\n"
         "print(json.dumps(took), file=sys.stderr)\n"
         "sys.exit(code)\n"
     )
