@@ -63,7 +63,8 @@ JUDGED = frozenset(
         "expect_column_values_to_match_strftime_format",
     }
 )
-# A time is written with or without its hours, as all the others of its column need it.
+# A time is written with or without its hours, as all the others of its column need it, and a zero with
+# its sign, which a distinct value has lost.
 _WRITTEN_ALIKE = ("regex", "value_lengths", "strftime", "dateutil", "json")
 
 
@@ -172,7 +173,7 @@ def _elementwise(subject: Subject, scan: Scan) -> Check | None:
 
 def _judged(subject: Subject, scan: Scan) -> Check | None:
     is_written = any(part in subject.rule.type for part in _WRITTEN_ALIKE)
-    if is_written and {"timestamp", "date"} & set(types_of(scan, subject.columns)):
+    if is_written and {"timestamp", "date", "float"} & set(types_of(scan, subject.columns)):
         return None
     return JudgedCheck(subject, "FALSE")
 

@@ -127,6 +127,16 @@ def test_partitions_are_judged_together_as_each_is_alone(
         assert found == breaches
 
 
+def test_a_zero_is_written_with_its_sign(connection: duckdb.DuckDBPyConnection) -> None:
+    table = pa.table({"real": [0.0, -0.0, 1.5, None]})
+
+    _, breaches = _examined(
+        connection, table, [_rule("expect_column_value_lengths_to_equal", column="real", value=3)]
+    )
+
+    assert breaches == {1: [1]}
+
+
 @_THOROUGH
 @given(values=st.lists(st.sampled_from([*TEXTS, None]), min_size=1, max_size=8), data=st.data())
 def test_like_patterns_find_what_great_expectations_finds_on_sqlite(
