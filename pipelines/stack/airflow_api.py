@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from pipelines.errors import StackError
+from pipelines.stack.interrupts import pause, waiting
 
 Json = dict[str, Any]
 
@@ -214,9 +214,10 @@ class AirflowApi:
         problem = "no answer"
         for attempt in range(self._attempts):
             if attempt:
-                time.sleep(min(0.25 * 2 ** (attempt - 1), _LONGEST_WAIT_SECONDS))
+                pause(min(0.25 * 2 ** (attempt - 1), _LONGEST_WAIT_SECONDS))
             try:
-                answer = ask()
+                with waiting():
+                    answer = ask()
             except httpx.HTTPStatusError as error:
                 problem = f"{error.response.status_code} {error.response.text[:200]}"
                 continue

@@ -22,7 +22,7 @@ from pipelines.stack.environment import (
     read_password,
     write_files,
 )
-from pipelines.stack.interrupts import interruptible
+from pipelines.stack.interrupts import check_interrupted, interruptible
 from pipelines.stack.readiness import await_dags, await_health, await_mlflow, expected_dags
 from pipelines.stack.state import USER, StackPaths, StackState, exclusive, read_state, write_state
 from pipelines.stack.tail import last_lines
@@ -70,6 +70,8 @@ def up(
     StackError
         If something is in the way; nothing that was started is left running. Also if a Dag can't be
         imported: then the stack stays up, to look at it.
+    KeyboardInterrupt
+        At Ctrl-C or SIGTERM, once nothing that was started is left running.
     """
     paths = StackPaths(settings.home)
     check_python(sys.version_info[:2])
@@ -111,7 +113,8 @@ def down(settings: Settings, *, say: Say = print) -> None:
     if not paths.folder.exists():
         say("The stack is not up.")
         return
-    with exclusive(paths):
+    # Interrupted, it is done first: half a stack is of no use to anybody.
+    with interruptible(), exclusive(paths):
         n_stopped = _stop(paths)
     say(f"The stack is down ({n_stopped} processes ended)." if n_stopped else "The stack is not up.")
 
@@ -168,7 +171,9 @@ def _check_ports(state: StackState) -> None:
 def _all_or_nothing(paths: StackPaths, say: Say) -> Iterator[None]:
     try:
         yield
+        check_interrupted()
     except BaseException:
+        # No interrupt is heeded in here: the clean-up is done whole, however often somebody asks.
         say("Stopping what was started.")
         _stop(paths)
         raise
@@ -185,6 +190,8 @@ def _start_all(settings: Settings, state: StackState, environment: Mapping[str, 
     paths = StackPaths(settings.home)
 
     def start(state: StackState, name: str, command: tuple[str, ...]) -> StackState:
+        # Heeded before a process is started, never between its start and its record.
+        check_interrupted()
         started = processes.start(
             name,
             command,

@@ -18,7 +18,7 @@ from pipelines.records import ValidationRecord, now_utc, partition_range, shift_
 from pipelines.runtime import Runtime
 from pipelines.stack.airflow_api import AirflowApi
 from pipelines.stack.control import connect, down, up
-from pipelines.stack.interrupts import interruptible
+from pipelines.stack.interrupts import interruptible, pause
 from pipelines.stack.report import status
 from pipelines.stack.settling import Settler, Stirred
 from pipelines.stack.state import StackPaths, StackState
@@ -91,21 +91,22 @@ def run_demo(
     keys = partition_range(FIRST_NIGHT, shift_partition(FIRST_NIGHT, nights - 1))
     runtime = Runtime(settings=settings, params=params)
     leave_up = keep_up or status(settings).is_up
-    with interruptible():
-        try:
-            state = up(settings, api_port=api_port, mlflow_port=mlflow_port, say=say)
-            with connect(settings, state) as api:
-                demo = Demo(runtime=runtime, state=state, api=api, started_at=now_utc(), say=say)
-                demo.load_history()
-                for place, night in enumerate(keys, start=1):
-                    demo.run_night(night, f"{place} of {len(keys)}")
-                return demo.conclude(keys)
-        except KeyboardInterrupt:
-            say("Interrupted.")
-            return _INTERRUPTED
-        finally:
-            if not leave_up:
-                down(settings, say=say)
+    try:
+        with interruptible():
+            try:
+                state = up(settings, api_port=api_port, mlflow_port=mlflow_port, say=say)
+                with connect(settings, state) as api:
+                    demo = Demo(runtime=runtime, state=state, api=api, started_at=now_utc(), say=say)
+                    demo.load_history()
+                    for place, night in enumerate(keys, start=1):
+                        demo.run_night(night, f"{place} of {len(keys)}")
+                    return demo.conclude(keys)
+            finally:
+                if not leave_up:
+                    down(settings, say=say)
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return _INTERRUPTED
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class Demo:
             if not self.api.dag_runs(dag_id, state=["queued", "running"]):
                 for backfill in self.api.open_backfills(dag_id):
                     self.api.close_backfill(backfill["id"])
-            time.sleep(1.0)
+            pause(1.0)
         raise StackError(
             f"Airflow did not start a backfill of {dag_id} for {night} in {_START_SECONDS:.0f} s: "
             "another one is open."

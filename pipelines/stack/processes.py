@@ -10,18 +10,21 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from pipelines.stack.environment import MARK
+from pipelines.stack.interrupts import pause
 from pipelines.stack.state import StackProcess
 
 _GRACE_SECONDS = 6.0
 _KILL_SECONDS = 5.0
 _SWEEPS = 10
 _SAME_PROCESS_SECONDS = 2.0
+_POLL_SECONDS = 0.05
 
 # The children that this very process started: kept so that it can reap them and tell their exit status.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -58,11 +61,23 @@ def find(process: StackProcess) -> psutil.Process | None:
         found = psutil.Process(process.pid)
         is_same = abs(found.create_time() - process.created_at) < _SAME_PROCESS_SECONDS
         # The system rounds times of creation; but whom we start leads a session, and few others do.
-        if is_same and os.getsid(process.pid) == process.pid and found.status() != psutil.STATUS_ZOMBIE:
+        if is_same and os.getsid(process.pid) == process.pid and _is_alive(found):
             return found
     except (psutil.NoSuchProcess, ProcessLookupError):
         pass
     return None
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Return whether a process still runs.
+
+    One that has ended stays in the system's table until its parent asks for its status, and an
+    orphan's new parent may never do so: to psutil it is running still, and no signal changes that.
+    """
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def exit_status(process: StackProcess) -> int | None:
@@ -72,11 +87,15 @@ def exit_status(process: StackProcess) -> int | None:
 
 
 def await_exit(process: StackProcess, *, timeout_seconds: float) -> int | None:
-    """Wait for a child of this process; return its exit status, or None if it outlives the time."""
-    try:
-        return _children[process.pid].wait(timeout_seconds)
-    except subprocess.TimeoutExpired:
-        return None
+    """Wait for a child of this process; return its exit status, or None if it outlives the time.
+
+    An interrupt ends the waiting.
+    """
+    child = _children[process.pid]
+    deadline = time.monotonic() + timeout_seconds
+    while (status := child.poll()) is None and time.monotonic() < deadline:
+        pause(_POLL_SECONDS)
+    return status
 
 
 def marked(stack_id: str) -> list[psutil.Process]:
@@ -94,7 +113,7 @@ def _is_marked(candidate: psutil.Process, stack_id: str) -> bool:
     try:
         return (
             candidate.uids().real == os.getuid()
-            and candidate.status() != psutil.STATUS_ZOMBIE
+            and _is_alive(candidate)
             and bool(candidate.environ().get(MARK) == stack_id)
         )
     except (psutil.Error, OSError):
@@ -107,6 +126,7 @@ def stop(stack_id: str, leaders: Iterable[StackProcess]) -> int:
 
     Leaders get SIGTERM with their whole group and time to leave. What is left then, in whatever
     group or session it has put itself, is found by its mark and ended too, until a look finds none.
+    It is done whole: no interrupt is heeded on the way.
     """
     alive = [found for leader in leaders if (found := find(leader))]
     found = [*alive, *marked(stack_id)]
@@ -116,14 +136,13 @@ def stop(stack_id: str, leaders: Iterable[StackProcess]) -> int:
             os.killpg(leader.pid, signal.SIGTERM)
     strays = [process for pid, process in ours.items() if not _is_in_a_group_of(process, alive)]
     _signal(strays, signal.SIGTERM)
-    psutil.wait_procs(list(ours.values()), timeout=_GRACE_SECONDS)
-    left = [process for process in ours.values() if process.is_running()]
+    left = _await_end(ours.values(), timeout_seconds=_GRACE_SECONDS)
     for _ in range(_SWEEPS):
         left = [*left, *marked(stack_id)]
         if not left:
             break
         _signal(left, signal.SIGKILL)
-        _, left = psutil.wait_procs(left, timeout=_KILL_SECONDS)
+        left = _await_end(left, timeout_seconds=_KILL_SECONDS)
     _reap()
     return len(ours)
 
@@ -134,7 +153,15 @@ def _descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             found += process.children(recursive=True)
-    return found
+    return [process for process in found if _is_alive(process)]
+
+
+def _await_end(processes: Iterable[psutil.Process], *, timeout_seconds: float) -> list[psutil.Process]:
+    """Wait until every process has ended; return those that live when time runs out."""
+    deadline = time.monotonic() + timeout_seconds
+    while (left := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return left
 
 
 def _is_in_a_group_of(process: psutil.Process, leaders: Sequence[psutil.Process]) -> bool:

@@ -12,6 +12,7 @@ from pipelines.config import Settings, load_params
 from pipelines.errors import StackError
 from pipelines.stack import processes
 from pipelines.stack.airflow_api import AirflowApi
+from pipelines.stack.interrupts import check_interrupted, pause, waiting
 from pipelines.stack.state import StackState
 from pipelines.stack.tail import last_lines
 
@@ -51,7 +52,7 @@ def await_health(
                     f"Airflow is not healthy after {timeout_seconds:.0f} s ({missing}); see `holdfast logs`, "
                     f"or {state.processes[-1].log.parent}."
                 )
-            time.sleep(_POLL_SECONDS)
+            pause(_POLL_SECONDS)
 
 
 def await_mlflow(
@@ -71,12 +72,14 @@ def await_mlflow(
         while time.monotonic() - started < timeout_seconds:
             check_alive(state)
             try:
-                if client.get("/health").is_success:
+                with waiting():
+                    is_healthy = client.get("/health").is_success
+                if is_healthy:
                     say("  MLflow: healthy")
                     return
             except httpx.TransportError:
                 pass
-            time.sleep(_POLL_SECONDS)
+            pause(_POLL_SECONDS)
     raise StackError(
         f"MLflow's page does not answer after {timeout_seconds:.0f} s; see `holdfast logs mlflow`."
     )
@@ -123,7 +126,7 @@ def await_dags(
                 f"The stack is up, but after {timeout_seconds:.0f} s Airflow has no Dag {missing}; "
                 "see `holdfast logs dag-processor`."
             )
-        time.sleep(_POLL_SECONDS)
+        pause(_POLL_SECONDS)
 
 
 def expected_dags(settings: Settings) -> set[str]:
@@ -132,7 +135,11 @@ def expected_dags(settings: Settings) -> set[str]:
 
 
 def check_alive(state: StackState) -> None:
-    """Raise StackError if a process of the stack has died; name its log and the log's last lines."""
+    """Raise StackError if a process of the stack has died; name its log and the log's last lines.
+
+    Each loop that waits for the stack looks here, so this heeds an interrupt too.
+    """
+    check_interrupted()
     for process in state.processes:
         if processes.find(process) is None:
             status = processes.exit_status(process)
@@ -143,7 +150,8 @@ def check_alive(state: StackState) -> None:
 
 def _health(api: AirflowApi) -> dict[str, str]:
     try:
-        return api.health()
+        with waiting():
+            return api.health()
     except httpx.HTTPError:
         return {}
 

@@ -12,6 +12,7 @@ from typing import Any
 from pipelines.errors import StackError
 from pipelines.ledger.ledger import Ledger
 from pipelines.stack.airflow_api import AirflowApi
+from pipelines.stack.interrupts import pause
 from pipelines.stack.readiness import check_alive
 from pipelines.stack.state import StackState
 
@@ -98,7 +99,7 @@ class Settler:
             if now - last_sign > _SIGN_OF_LIFE_SECONDS:
                 self.say(f"    ... {', '.join(open_ends)}")
                 last_sign = now
-            time.sleep(_POLL_SECONDS)
+            pause(_POLL_SECONDS)
 
     def rest(self, *, timeout_seconds: float) -> None:
         """Return once no run at all is queued or running: the scheduler's own nights are over too.
@@ -117,7 +118,7 @@ class Settler:
             if time.monotonic() > deadline:
                 names = sorted({run["dag_id"] for run in busy})
                 raise StackError(f"{', '.join(names)} still run after {timeout_seconds:.0f} s.")
-            time.sleep(_POLL_SECONDS)
+            pause(_POLL_SECONDS)
 
     def _runs(self, stirred: Stirred) -> list[Run]:
         recent = self.api.dag_runs(updated_at_gte=stirred.since.isoformat())

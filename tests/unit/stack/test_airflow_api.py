@@ -67,7 +67,7 @@ def test_a_refusal_is_not_repeated(server, api):
 
 def test_waiting_between_attempts_grows_and_is_bounded(server, monkeypatch):
     waited: list[float] = []
-    monkeypatch.setattr(airflow_api.time, "sleep", waited.append)
+    monkeypatch.setattr(airflow_api, "pause", waited.append)
     server.scripted = [("/api/v2/dags", 500, {})] * 9
 
     with AirflowApi(server.url, "admin", server.password, attempts=9) as api, pytest.raises(StackError):

@@ -159,7 +159,8 @@ def test_an_interrupted_demo_leaves_nothing_running(settings, fake_airflow, free
     fake_airflow(world="stirring")
     script = textwrap.dedent(
         f"""
-        import sys
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         from pipelines.config import load_params, load_settings
         from pipelines.stack import control, demo, processes, settling
         control._AIRFLOW = {control._AIRFLOW!r}
@@ -185,7 +186,7 @@ def test_an_interrupted_demo_leaves_nothing_running(settings, fake_airflow, free
         for line in running.stdout:
             if f"Night {FIRST_NIGHT}" in line:
                 running.send_signal(number)
-        assert running.wait(20) == 130
+        assert running.wait(120) == 130
 
     assert not ours(settings)
     ledger = Ledger(settings.ledger_url)
