@@ -204,17 +204,21 @@ def test_an_interrupted_up_stops_what_it_started(settings, fake_airflow, free_po
 
 
 @pytest.mark.parametrize("place", range(1 + len(NAMES)), ids=["migrate", *NAMES])
-def test_an_interrupt_right_after_a_fork_leaves_no_process(
+def test_an_interrupt_between_a_fork_and_the_program_leaves_no_process(
     settings, fake_airflow, free_port, said, monkeypatch, place
 ):
     made = []
 
+    def interrupt_the_parent() -> None:
+        os.kill(os.getppid(), signal.SIGTERM)
+        # A child without the mark, and in nobody's books, for so long.
+        time.sleep(1.0)
+
     class Interrupted(subprocess.Popen):
-        def _execute_child(self, *args, **kwargs):
-            super()._execute_child(*args, **kwargs)
+        def __init__(self, *args, **kwargs):
             made.append(self)
-            if len(made) == 1 + place:
-                signal.raise_signal(signal.SIGTERM)
+            chosen = interrupt_the_parent if len(made) == 1 + place else None
+            super().__init__(*args, **kwargs, preexec_fn=chosen)
 
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt):
