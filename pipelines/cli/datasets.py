@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.arguments import AsJson, Dataset, print_record
+from pipelines.errors import printable
 
 if TYPE_CHECKING:
     from pipelines.steps.add_dataset import AddedDataset
@@ -141,14 +142,9 @@ def _told(added: AddedDataset) -> str:
         f"To undo: take `{added.dataset}` out of params.yaml again, and remove the other files.",
         f"Next: holdfast dataset check {added.dataset}",
     ]
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def _print_stage(report: StageReport) -> None:
     mark = "ok  " if report.is_sound else "FAIL"
-    typer.echo(_printable(f"  {mark}  {report.stage:<10} {report.seconds:6.1f} s  {report.said}"), err=True)
-
-
-def _printable(text: str) -> str:
-    """Return text without characters that a terminal would act on."""
-    return "".join(c if c.isprintable() else "�" for c in text)
+    typer.echo(printable(f"  {mark}  {report.stage:<10} {report.seconds:6.1f} s  {report.said}"), err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.arguments import AsJson, Dataset, Partition, open_runtime, print_record
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from pipelines.records import AmendmentRecord
@@ -167,8 +167,8 @@ def _sentences(record: AmendmentRecord) -> str:
         f"{record.n_rejoined} rejoined, {record.n_staying} are in quarantine.",
         f"The night is {record.outcome}: {record.n_published} published, "
         f"{record.n_quarantined} in quarantine.",
-        *(f"  stays: {_printable(why)}" for why in (*record.still_broken, *record.not_released)),
-        *(f"  next: {_printable(what)}" for what in record.dependents),
+        *(f"  stays: {_shown(why)}" for why in (*record.still_broken, *record.not_released)),
+        *(f"  next: {_shown(what)}" for what in record.dependents),
     ]
     return "\n".join(lines)
 
@@ -180,20 +180,18 @@ def _print_night(night: QuarantinedNight) -> None:
         f"{night.n_released} released"
     )
     for rule in night.rules:
-        typer.echo(f"    {rule.n_rows:8}  {rule.severity:8}  {_printable(f'{rule.rule}({rule.column})')}")
+        typer.echo(f"    {rule.n_rows:8}  {rule.severity:8}  {_shown(f'{rule.rule}({rule.column})')}")
 
 
 def _print_row(row: QuarantinedRow) -> None:
     place = f"{row.source_file or '?'}:{'?' if row.source_line is None else row.source_line}"
-    typer.echo(f"{row.quarantine_id}  {_printable(place)}")
+    typer.echo(f"{row.quarantine_id}  {_shown(place)}")
     for reason in row.reasons:
         value = json.dumps(reason.get("value"), ensure_ascii=False)
-        rule = _printable(f"{reason['rule']}({reason['column']})")
-        typer.echo(f"    breaks {rule}: {_printable(value)}")
-    typer.echo(f"    {_printable(json.dumps(row.row, ensure_ascii=False), 4_000)}")
+        rule = _shown(f"{reason['rule']}({reason['column']})")
+        typer.echo(f"    breaks {rule}: {_shown(value)}")
+    typer.echo(f"    {_shown(json.dumps(row.row, ensure_ascii=False), 4_000)}")
 
 
-def _printable(text: str, n_chars: int = _MAX_SHOWN_CHARS) -> str:
-    """Return ``text`` such that nothing in it can steer a terminal; cut to a length."""
-    shown = "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text[:n_chars])
-    return shown if len(text) <= n_chars else shown + "…"
+def _shown(text: str, n_chars: int = _MAX_SHOWN_CHARS) -> str:
+    return printable(text[:n_chars]) + ("" if len(text) <= n_chars else "…")

@@ -28,7 +28,6 @@ from pipelines.config import DatasetConfig
 from pipelines.metrics import evaluate_predictions, primary_metric
 from pipelines.monitoring.blocks import Blocks, day_blocks, row_blocks
 from pipelines.monitoring.distances import Floats
-from pipelines.monitoring.files import write_atomically
 from pipelines.monitoring.reference import (
     MIN_ROWS,
     PREDICTION,
@@ -38,6 +37,7 @@ from pipelines.monitoring.reference import (
     predicted_values,
 )
 from pipelines.records import Record, digest_of
+from pipelines.storage.whole_files import write_atomically
 
 # Moves when the arithmetic below changes, so that no cached calibration outlives it.
 _CALIBRATION_VERSION = 1

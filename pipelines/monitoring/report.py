@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from pipelines.config import DatasetConfig
 from pipelines.errors import EngineError
 from pipelines.monitoring.evidently_pages import EvidentlyPage, drift_page, performance_page
-from pipelines.monitoring.files import write_atomically
 from pipelines.monitoring.reference import Reference
 from pipelines.monitoring.window import Window
 from pipelines.records import Decision, DriftRecord, PerformanceRecord
+from pipelines.storage.whole_files import write_atomically
 
 _log = logging.getLogger(__name__)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines.errors import ConfigError
+from pipelines.storage.whole_files import replace_file
 
 
 def require_free(paths: Mapping[Path, str], *, force: bool) -> None:
@@ -37,26 +36,12 @@ def write_all(texts: Mapping[Path, str]) -> None:
     before = {path: path.read_bytes() if path.exists() else None for path in texts}
     try:
         for path, text in texts.items():
-            _replace(path, text.encode())
+            replace_file(path, text.encode())
     except OSError as error:
         for path, content in before.items():
             with contextlib.suppress(OSError):
                 if content is None:
                     path.unlink(missing_ok=True)
                 elif path.read_bytes() != content:
-                    _replace(path, content)
+                    replace_file(path, content)
         raise ConfigError(f"Nothing was written: {error.filename or error}: {error.strerror}.") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        Path(scratch).chmod(mode)
-        Path(scratch).replace(path)
-    except OSError:
-        Path(scratch).unlink(missing_ok=True)
-        raise

@@ -8,7 +8,6 @@ from typing import Any
 
 import duckdb
 
-from pipelines.monitoring.files import write_atomically
 from pipelines.monitoring.night_facts import NightFacts, QuarantinedRow, QuarantinedRule
 from pipelines.monitoring.night_page import night_page
 from pipelines.records import (
@@ -22,6 +21,7 @@ from pipelines.records import (
 )
 from pipelines.runtime import Runtime
 from pipelines.storage.engine import connect
+from pipelines.storage.whole_files import write_atomically
 
 PAGE = "index.html"
 _TABLES = {"raw": "quarantine", "features": "quarantine_features", "predictions": "quarantine_predictions"}

@@ -8,8 +8,6 @@ text that they are.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -20,10 +18,10 @@ from great_expectations.core import ExpectationSuiteValidationResult
 from great_expectations.core.expectation_validation_result import expectationSuiteValidationResultSchema
 from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-from great_expectations.render.view import DefaultJinjaSectionView
 
 from pipelines.records import ExpectationOutcome, ValidationRecord
-from pipelines.validation.markup import inert
+from pipelines.storage.whole_files import write_atomically
+from pipelines.validation.views import escaped, rendered
 
 PAGE = "validation.html"
 RESULT = "validation.json"
@@ -77,11 +75,10 @@ def write_docs(
     ran_by : sequence of str
         The engine that ran each of the record's expectations.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     texts = (json.dumps(cut, indent=1, ensure_ascii=False) for cut in _ever_shorter(result))
-    _replace(folder / RESULT, next(text for text in texts if _fits(text)))
+    write_atomically(folder / RESULT, next(text for text in texts if _fits(text)))
     pages = (_page(record, cut, ran_by) for cut in _ever_shorter(result))
-    _replace(folder / PAGE, next(page for page in pages if _fits(page)))
+    write_atomically(folder / PAGE, next(page for page in pages if _fits(page)))
 
 
 def remove_docs(folder: Path) -> None:
@@ -206,14 +203,7 @@ def _state(found: ExpectationOutcome) -> str:
 def _sections(result: Mapping[str, Any]) -> str:
     # Rebuilt from JSON: the renderers can't format numpy's numbers.
     plain = expectationSuiteValidationResultSchema.load(_escaped_samples(result))
-    document = ValidationResultsPageRenderer(run_info_at_end=True).render(plain)
-    view = DefaultJinjaSectionView()
-    return inert(
-        "".join(
-            view.render({"section": section, "section_loop": {"index": position}})
-            for position, section in enumerate(document.to_json_dict()["sections"], start=1)
-        )
-    )
+    return rendered(ValidationResultsPageRenderer(run_info_at_end=True).render(plain))
 
 
 def _escaped_samples(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,24 +213,5 @@ def _escaped_samples(result: Mapping[str, Any]) -> dict[str, Any]:
         found = entry["result"]
         for name in ("partial_unexpected_list", "partial_unexpected_counts"):
             if name in found:
-                found[name] = _escaped(found[name])
+                found[name] = escaped(found[name])
     return content
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return escape(value, quote=False)
-    if isinstance(value, list):
-        return [_escaped(inner) for inner in value]
-    if isinstance(value, dict):
-        return {key: _escaped(inner) for key, inner in value.items()}
-    return value
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file such that a reader sees the old or the new one, whole."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)

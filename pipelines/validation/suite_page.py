@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from html import escape
-from typing import Any
 
 import great_expectations as gx
 from great_expectations.render.renderer.page_renderer import ExpectationSuitePageRenderer
-from great_expectations.render.view import DefaultJinjaSectionView
 
 from pipelines.validation.docs import POLICY, STYLE
-from pipelines.validation.markup import inert
 from pipelines.validation.rules import Rule
 from pipelines.validation.suite import Suite
+from pipelines.validation.views import escaped, rendered
 
 
 def suite_page(suite: Suite, *, title: str) -> str:
@@ -49,28 +47,11 @@ def _sections(suite: Suite) -> str:
         # Great Expectations prints values raw.
         expectations=[_escaped_rule(rule).expectation() for rule in suite.rules],
     )
-    document = ExpectationSuitePageRenderer().render(plain)
-    view = DefaultJinjaSectionView()
-    return inert(
-        "".join(
-            view.render({"section": section, "section_loop": {"index": position}})
-            for position, section in enumerate(document.to_json_dict()["sections"], start=1)
-        )
-    )
+    return rendered(ExpectationSuitePageRenderer().render(plain))
 
 
 def _escaped_rule(rule: Rule) -> Rule:
     # A condition is a language: escaped, it could not be read.
     kept = ("row_condition", "condition_parser")
-    arguments = {name: value if name in kept else _escaped(value) for name, value in rule.arguments.items()}
+    arguments = {name: value if name in kept else escaped(value) for name, value in rule.arguments.items()}
     return replace(rule, arguments=arguments)
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return escape(value, quote=False)
-    if isinstance(value, list):
-        return [_escaped(inner) for inner in value]
-    if isinstance(value, dict):
-        return {key: _escaped(inner) for key, inner in value.items()}
-    return value

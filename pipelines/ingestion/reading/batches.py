@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.ingestion.reading.rejects import Reject
-from pipelines.ingestion.reading.staged import LINE_COLUMN, REJECT_COLUMN
+from pipelines.ingestion.reading.staged import LINE_COLUMN, REJECT_COLUMN, StagedFile
 
 # A row group is what a reader holds at a time.
 _GROUP_ROWS, _GROUP_BYTES = 122_880, 16 << 20
@@ -70,6 +71,10 @@ class StagedContent:
     n_rejected: int
     n_blank: int
     fingerprint: str
+
+    def at(self, path: Path, *, name: str, day: date | None) -> StagedFile:
+        """Return the staged file that holds this."""
+        return StagedFile(path=path, name=name, day=day, **vars(self))
 
 
 def write_staged(

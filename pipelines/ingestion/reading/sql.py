@@ -84,15 +84,7 @@ class _Database:
             content = spool.write(target, name=query.name, options=self._options)
         except exc.SQLAlchemyError as error:
             raise self._refusal(what, error) from without_cause(error, self._secrets)
-        return StagedFile(
-            path=target,
-            name=query.name,
-            columns=content.columns,
-            n_rows=content.n_rows,
-            n_rejected=content.n_rejected,
-            fingerprint=content.fingerprint,
-            day=query.day,
-        )
+        return content.at(target, name=query.name, day=query.day)
 
     def _read(self, query: Query, path: Path) -> Spool:
         with self._engine.connect() as connection, connection.begin():

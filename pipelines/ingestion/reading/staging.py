@@ -129,16 +129,7 @@ def _staged(
         return StagedFile(path, delivery.name, (), 0, 0, "", delivery.day, refusal=str(outcome))
     if checksum is not None:
         _verify(delivery, outcome.fingerprint, checksum)
-    return StagedFile(
-        path=path,
-        name=delivery.name,
-        columns=outcome.columns,
-        n_rows=outcome.n_rows,
-        n_rejected=outcome.n_rejected,
-        fingerprint=outcome.fingerprint,
-        day=delivery.day,
-        n_blank=outcome.n_blank,
-    )
+    return outcome.at(path, name=delivery.name, day=delivery.day)
 
 
 def _path(delivery: Delivery) -> Path:

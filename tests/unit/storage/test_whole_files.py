@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.errors import EngineError
-from pipelines.monitoring.files import write_atomically
+from pipelines.storage.whole_files import replace_file, write_atomically
 
 
 def test_write_replaces_the_file_and_leaves_nothing_else(tmp_path):
@@ -33,3 +33,13 @@ def test_failed_write_leaves_no_half_file(tmp_path):
     with pytest.raises(EngineError):
         write_atomically(tmp_path / "page.html", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_file_keeps_the_mode_that_a_person_gave_it(tmp_path):
+    path = tmp_path / "notes.yaml"
+    path.write_text("old")
+    path.chmod(0o600)
+
+    replace_file(path, b"new")
+
+    assert path.stat().st_mode & 0o777 == 0o600
