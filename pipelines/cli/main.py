@@ -10,6 +10,7 @@ import typer
 
 from pipelines.cli import nights, stack
 from pipelines.cli.datasets import datasets
+from pipelines.cli.hold import hold
 from pipelines.cli.quarantine import quarantine
 from pipelines.cli.show import show
 from pipelines.cli.suites import suite
@@ -23,6 +24,7 @@ app = typer.Typer(
     add_completion=False,
 )
 nights.add_commands(app)
+app.command()(hold)
 app.add_typer(datasets, name="dataset")
 app.add_typer(show, name="show")
 app.add_typer(quarantine, name="quarantine")

@@ -161,7 +161,7 @@ def _assignments(cells: Sequence[str]) -> dict[str, str | None]:
 
 def _sentences(record: AmendmentRecord) -> str:
     """Return what came of a request, in lines."""
-    done = {"release": "released", "repair": "repaired", "undo": "taken back"}[record.action]
+    done = {"release": "released", "repair": "repaired"}.get(record.action, "taken back")
     lines = [
         f"{record.dataset} {record.partition_key}: {record.n_rows} rows {done}; "
         f"{record.n_rejoined} rejoined, {record.n_staying} are in quarantine.",
@@ -189,7 +189,8 @@ def _print_row(row: QuarantinedRow) -> None:
     for reason in row.reasons:
         value = json.dumps(reason.get("value"), ensure_ascii=False)
         rule = _shown(f"{reason['rule']}({reason['column']})")
-        typer.echo(f"    breaks {rule}: {_shown(value)}")
+        why = f" ({_shown(str(reason['why']))})" if "why" in reason else ""
+        typer.echo(f"    breaks {rule}: {_shown(value)}{why}")
     typer.echo(f"    {_shown(json.dumps(row.row, ensure_ascii=False), 4_000)}")
 
 

@@ -125,7 +125,8 @@ class AmendmentRecord(Decision):
     kind: ClassVar[str] = "amendment"
     volatile: ClassVar[frozenset[str]] = Decision.volatile | {"dependents"}
 
-    action: Literal["release", "repair", "undo"]
+    # A hold puts published rows into quarantine, and lifting it lets them go.
+    action: Literal["release", "repair", "undo", "hold", "lift"]
     actor: str
     reason: str
     n_rows: int

@@ -1,62 +1,28 @@
-"""Amend rows in quarantine: release them, repair cells, or take that back; then validate the night anew.
-
-An amendment is on the table before the night is validated: a kill in between leaves a request that a
-repeat completes. Of two people at once both are heard; each validates until the night's newest
-verdict is of the amendments that are in force.
-"""
+"""Amend rows in quarantine: release them, repair cells, or take that back; then validate the night anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from pipelines.config import ColumnType
-from pipelines.errors import ConfigError, ConflictError
+from pipelines.errors import ConfigError
 from pipelines.ingestion.casting import cast_expression
-from pipelines.records import AmendmentRecord, ValidationRecord, now_utc
+from pipelines.records import AmendmentRecord, ValidationRecord
 from pipelines.runtime import Runtime
-from pipelines.steps.dependents import dependents
-from pipelines.steps.quarantine import TABLE, VIEW, chosen, editable_columns, quarantined
-from pipelines.steps.validate import validate_range
+from pipelines.steps.amending import Request, fetch_before, keep, revalidate, write
+from pipelines.steps.quarantine import VIEW, chosen, editable_columns, quarantined
 from pipelines.validation import changes
-from pipelines.validation.amendments import AMENDMENTS_SCHEMA, digest_in_force
-from pipelines.validation.amendments import TABLE as AMENDMENTS
 from pipelines.validation.edits import EDIT_SCHEMA, Problems, edits_of, read_edits
 
+__all__ = ["Request", "release", "repair", "undo"]
+
 _KINDS: tuple[ColumnType, ...] = ("string", "integer", "float", "boolean", "timestamp", "date")
-_MAX_ATTEMPTS = 5
 _MAX_NAMED = 5
 _PUBLISHED = "holdfast_published_ids"
-
-
-@dataclass(frozen=True)
-class Request:
-    """Who asks, for which night, and why.
-
-    Parameters
-    ----------
-    actor, reason : str
-        Go on record; neither may be empty.
-    """
-
-    dataset: str
-    partition_key: str
-    actor: str
-    reason: str
-
-    def __post_init__(self) -> None:
-        for name in ("actor", "reason"):
-            if not getattr(self, name).strip():
-                raise ConfigError(f"Say a --{name}: who changes data by hand, and why, goes on record.")
-
-    @property
-    def where(self) -> str:
-        """The night as a command names it."""
-        return f"{self.dataset} {self.partition_key}"
 
 
 def release(
@@ -67,7 +33,7 @@ def release(
     rule: str | None = None,
     is_all: bool = False,
 ) -> AmendmentRecord:
-    """Free rows from the rules about rows, as they are, and validate the night anew.
+    """Free rows from the rules about rows, and from a hold, as they are; validate the night anew.
 
     Parameters
     ----------
@@ -89,9 +55,9 @@ def release(
     """
     _require_one(ids=bool(ids), rule=rule is not None, all=is_all)
     with quarantined(request.dataset, request.partition_key, runtime=runtime) as connection:
-        _fetch_before(connection, request, runtime)
+        fetch_before(connection, request, runtime)
         known = f"SELECT quarantine_id FROM {VIEW} WHERE {chosen(rule, ids)}"  # noqa: S608 (quoted values)
-        asked = f"{known} UNION ALL SELECT quarantine_id FROM {changes.BEFORE} WHERE action = 'release' AND {chosen(None, ids)}"  # noqa: S608, E501
+        asked = f"{known} UNION ALL SELECT quarantine_id FROM {changes.BEFORE} WHERE action IN ('release', 'hold') AND {chosen(None, ids)}"  # noqa: S608, E501
         changes.request(connection, asked if ids else known)
         if ids:
             _require_known(connection, request, ids)
@@ -100,12 +66,12 @@ def release(
         if refused and ids:
             named = "; ".join(f"{key}: {why}" for key, why in refused[:_MAX_NAMED])
             raise ConfigError(f"{request.where}: {len(refused)} rows can't be released. {named}.")
-        by = _by(request)
-        _write(request, runtime, lambda before: changes.released(connection, VIEW, before, by))
-        record = _revalidate(request, "release", connection, runtime)
+        by = request.signature()
+        write(request, runtime, lambda before: changes.released(connection, VIEW, before, by))
+        record = revalidate(request, "release", connection, runtime)
     left = tuple(f"{key}: {why}" for key, why in refused[:_MAX_NAMED])
     more = (f"and {len(refused) - _MAX_NAMED} more",) if len(refused) > _MAX_NAMED else ()
-    return _keep(record.model_copy(update={"not_released": (*left, *more)}), runtime)
+    return keep(record.model_copy(update={"not_released": (*left, *more)}), runtime)
 
 
 def repair(
@@ -146,16 +112,16 @@ def repair(
     with quarantined(request.dataset, request.partition_key, runtime=runtime) as connection:
         edits = read_edits(path, columns, problems) if path else edits_of(cells or {}, columns, problems)
         _take(connection, edits)
-        _fetch_before(connection, request, runtime)
+        fetch_before(connection, request, runtime)
         kinds: dict[str, ColumnType] = {"event_time": "timestamp", **runtime.dataset(request.dataset).columns}
         casts = {kind: cast_expression(changes.CELL, kind) for kind in _KINDS}
         changes.take_edits(connection, VIEW, kinds=kinds, casts=casts, problems=problems)
         problems.refuse(str(path) if path else "--set")
         if is_dry_run:
             return changes.n_changed(connection)
-        by = _by(request)
-        _write(request, runtime, lambda before: changes.repaired(connection, VIEW, before, by))
-        return _keep(_revalidate(request, "repair", connection, runtime), runtime)
+        by = request.signature()
+        write(request, runtime, lambda before: changes.repaired(connection, VIEW, before, by))
+        return keep(revalidate(request, "repair", connection, runtime), runtime)
 
 
 def undo(
@@ -172,23 +138,19 @@ def undo(
     """
     _require_one(ids=bool(ids), all=is_all)
     with quarantined(request.dataset, request.partition_key, runtime=runtime) as connection:
-        _fetch_before(connection, request, runtime)
+        fetch_before(connection, request, runtime)
         amended = f"SELECT quarantine_id FROM {changes.BEFORE}"  # noqa: S608 (fixed names)
         known = f"{amended} UNION ALL SELECT quarantine_id FROM {VIEW}"  # noqa: S608
         changes.request(connection, f"FROM ({known}) WHERE {chosen(None, ids)}" if ids else amended)
         if ids:
             _require_known(connection, request, ids)
-        _write(request, runtime, lambda before: changes.undone(connection, before))
-        return _keep(_revalidate(request, "undo", connection, runtime), runtime)
+        write(request, runtime, lambda before: changes.undone(connection, before))
+        return keep(revalidate(request, "undo", connection, runtime), runtime)
 
 
 def _require_one(**given: bool) -> None:
     if sum(given.values()) != 1:
         raise ConfigError(f"Say exactly one of: {', '.join(given)}.")
-
-
-def _by(request: Request) -> dict[str, str]:
-    return {"actor": request.actor, "reason": request.reason, "amended_at": now_utc().isoformat()}
 
 
 def _take(connection: duckdb.DuckDBPyConnection, edits: Iterable[pa.RecordBatch]) -> None:
@@ -198,19 +160,6 @@ def _take(connection: duckdb.DuckDBPyConnection, edits: Iterable[pa.RecordBatch]
         connection.register("holdfast_given", pa.Table.from_batches([batch]))
         connection.execute(f"INSERT INTO {changes.EDITS} FROM holdfast_given")
     connection.unregister("holdfast_given")
-
-
-def _fetch_before(connection: duckdb.DuckDBPyConnection, request: Request, runtime: Runtime) -> None:
-    """Make the table of the night's amendments before the request."""
-    names, lake = ", ".join(AMENDMENTS_SCHEMA.names), runtime.lake
-    if lake.exists(request.dataset, AMENDMENTS):
-        view = f"{changes.BEFORE}_view"
-        lake.attach(connection, request.dataset, AMENDMENTS, view=view, partitions=[request.partition_key])
-        found = f"SELECT {names} FROM {view}"  # noqa: S608 (fixed names)
-    else:
-        connection.register("holdfast_none", AMENDMENTS_SCHEMA.empty_table())
-        found = f"SELECT {names} FROM holdfast_none"  # noqa: S608
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {changes.BEFORE} AS {found}")
 
 
 def _attach_published(connection: duckdb.DuckDBPyConnection, request: Request, runtime: Runtime) -> None:
@@ -231,65 +180,3 @@ def _require_known(connection: duckdb.DuckDBPyConnection, request: Request, ids:
             f"{request.where} has no row {', '.join(unknown[:_MAX_NAMED])} in quarantine: "
             f"`holdfast quarantine show {request.where}` lists them."
         )
-
-
-def _write(request: Request, runtime: Runtime, change: Callable[[pa.Table], pa.Table]) -> None:
-    runtime.lake.update(request.dataset, AMENDMENTS, request.partition_key, change, schema=AMENDMENTS_SCHEMA)
-
-
-def _revalidate(
-    request: Request, action: str, connection: duckdb.DuckDBPyConnection, runtime: Runtime
-) -> AmendmentRecord:
-    verdict = _validated(request, runtime)
-    # As it is now: the requested rows that are still there stay.
-    view = "holdfast_quarantined_now"
-    runtime.lake.attach(connection, request.dataset, TABLE, view=view, partitions=[request.partition_key])
-    n_rows = changes.n_requested(connection)
-    staying = f"{view} SEMI JOIN {changes.REQUESTED} USING (quarantine_id)"
-    ((n_staying,),) = connection.sql(f"SELECT count(*) FROM {staying}").fetchall()  # noqa: S608
-    broken = connection.sql(
-        "SELECT json_extract_string(reason, '/rule') AS rule, json_extract_string(reason, '/column') AS col, "  # noqa: S608
-        f"count(*) AS n FROM (SELECT unnest(json_extract(reasons, '$[*]')) AS reason FROM {staying}) "
-        "GROUP BY ALL ORDER BY n DESC, rule, col LIMIT 10"
-    ).fetchall()
-    is_published = verdict.outcome != "refused"
-    return AmendmentRecord.model_validate(
-        {
-            "dataset": request.dataset,
-            "partition_key": request.partition_key,
-            "action": action,
-            "actor": request.actor,
-            "reason": request.reason,
-            "n_rows": n_rows,
-            "n_rejoined": n_rows - n_staying if is_published and action != "undo" else 0,
-            "n_staying": n_staying,
-            "rows_digest": changes.requested_digest(connection),
-            "amendments_digest": verdict.amendments_digest,
-            "outcome": verdict.outcome,
-            "validated_digest": verdict.validated_digest,
-            "n_published": verdict.n_published,
-            "n_quarantined": verdict.n_quarantined,
-            "still_broken": tuple(f"{rule}({column}): {n}" for rule, column, n in broken),
-            "dependents": dependents(verdict, runtime),
-        }
-    )
-
-
-def _validated(request: Request, runtime: Runtime) -> ValidationRecord:
-    """Validate until the verdict is of the amendments that are in force: others may amend meanwhile."""
-    dataset, night = request.dataset, request.partition_key
-    for _ in range(_MAX_ATTEMPTS):
-        (verdict,) = validate_range(dataset, night, night, runtime=runtime, has_all_docs=True)
-        if verdict.amendments_digest == digest_in_force(runtime.lake, dataset, night):
-            return verdict
-    raise ConflictError(
-        f"{request.where}: others kept amending; your amendment is in force. "
-        f"Run `holdfast validate {request.where}` when they are done."
-    )
-
-
-def _keep(record: AmendmentRecord, runtime: Runtime) -> AmendmentRecord:
-    """Put what was done on record; a request that named no row at all leaves no trace."""
-    if record.n_rows:
-        runtime.ledger.record(record)
-    return record

@@ -11,14 +11,18 @@ _MAX_NAMED = 10
 def dependents(verdict: ValidationRecord, runtime: Runtime) -> tuple[str, ...]:
     """Return what rests on former content of a partition, each with the command that brings it up to date."""
     dataset, night = verdict.dataset, verdict.partition_key
-    if verdict.validated_digest is None:
+    is_published = verdict.validated_digest is not None
+    if not is_published and not _was_published(verdict, runtime):
         return ()
     found: list[str] = []
     scoring = runtime.ledger.latest(ScoringRecord, dataset, night)
     if scoring is not None and scoring.validated_digest != verdict.validated_digest:
+        command = f"`holdfast score {dataset} {night}`"
         found.append(
-            f"the predictions of v{scoring.model_version} are of the former rows: "
-            f"run `holdfast score {dataset} {night}`"
+            f"the predictions of v{scoring.model_version} are of the former rows: run {command}"
+            if is_published
+            else f"the predictions of v{scoring.model_version} stay, of rows that are not published any "
+            f"more: once the night is published again, run {command}"
         )
         performance = runtime.ledger.latest(PerformanceRecord, dataset, night)
         if performance is not None:
@@ -36,3 +40,8 @@ def dependents(verdict: ValidationRecord, runtime: Runtime) -> tuple[str, ...]:
                 f"run `holdfast train {dataset} {trained.partition_key}`"
             )
     return tuple(found[-_MAX_NAMED:])
+
+
+def _was_published(verdict: ValidationRecord, runtime: Runtime) -> bool:
+    revisions = runtime.ledger.revisions(ValidationRecord, verdict.dataset, verdict.partition_key)
+    return any(record.validated_digest is not None for record in revisions)

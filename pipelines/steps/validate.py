@@ -6,7 +6,8 @@ partition with the amendments that people made to single rows
 what. Commits come in an order that a kill at any moment leaves harmless, and a retry completes:
 quarantine, validated partition, ledger. A partition counts as published only by its newest
 :class:`~pipelines.records.ValidationRecord`; readers compare its outcome and ``validated_digest``. A
-refusal leaves an earlier published version where it is, and says so.
+refusal leaves an earlier published version where it is, and says so; where rows are held
+(:mod:`pipelines.steps.hold`) it is withdrawn, since nobody is to learn from it.
 """
 
 from __future__ import annotations
@@ -274,6 +275,10 @@ def _commit(job: _Job, trial: Trial) -> tuple[dict[str, PartitionVersion], dict[
         published = [
             lake.replace_stream(job.dataset, "validated", key, partial(trial.published, key)) for key in good
         ]
+    held = {key for key in keys if key not in good and trial.applied.get(key, Applied()).n_held}
+    if withdrawn := held.intersection(lake.partition_keys(job.dataset, "validated")):
+        none = trial.published_schema.empty_table()
+        lake.replace_many(job.dataset, "validated", dict.fromkeys(sorted(withdrawn), none))
     return _by_key(quarantines), _by_key(published)
 
 
@@ -317,6 +322,8 @@ def _record(
 
 def _left_in_place(job: _Job, partition_key: str) -> list[str]:
     """Say so, where an earlier published version of a refused partition is left in place."""
+    if partition_key not in job.runtime.lake.partition_keys(job.dataset, "validated"):
+        return []
     revisions = job.runtime.ledger.revisions(ValidationRecord, job.dataset, partition_key)
     earlier = next((record for record in reversed(revisions) if record.validated_digest is not None), None)
     if earlier is None:

@@ -138,7 +138,7 @@ def render_partition(history: PartitionHistory) -> str:
         digest = (event.digest or "nothing")[:_SHORT]
         made_of = f" of {event.input_digest[:_SHORT]}" if event.input_digest else ""
         before = f", before {event.previous_digest[:_SHORT]}" if event.previous_digest else ""
-        stale = "; STALE: other rows are published by now" if event.is_stale else ""
+        stale = "; STALE: these rows are not published any more" if event.is_stale else ""
         lines.append(
             f"  {event.decided_at:%Y-%m-%d %H:%M:%S}  {event.kind:<10} {digest}{made_of}{before}, "
             f"{event.n_rows} rows: {event.why}{stale}"
@@ -221,7 +221,7 @@ def _scored(records: list[ScoringRecord], published: ValidationRecord | None) ->
             input_digest=record.validated_digest,
             n_rows=record.n_rows,
             model_version=record.model_version,
-            is_stale=published is not None and _is_stale(record, published),
+            is_stale=published is not None and record.validated_digest != published.validated_digest,
         )
 
 

@@ -139,6 +139,10 @@ class Target:
         # What is read and what is replaced are of one version: another commit in between fails ours.
         present = self._open()
         found = lazy_dataset(present).to_table(filter=pc.field(PARTITION_COLUMN) == partition_key)
+        # A column that the table does not have yet comes with this write.
+        for column in schema:
+            if column.name not in found.column_names:
+                found = found.append_column(column.name, pa.nulls(found.num_rows, column.type))
         before = found.select(schema.names).cast(schema)
         after = canonical(change(before))
         digest = table_digest(after)

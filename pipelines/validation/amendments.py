@@ -1,7 +1,8 @@
-"""What people decided about single rows: released as they are, or repaired cell by cell.
+"""What people decided about single rows: released as they are, repaired cell by cell, or held.
 
 Validation examines the raw rows with their amendments. A *release* frees a row from the rules about
-rows; a *repair* replaces cells, and the row is examined like any other. An amendment names a row by
+rows; a *repair* replaces cells, and the row is examined like any other. A *hold* keeps a row in
+quarantine whatever the rules say (:mod:`pipelines.validation.holds`). An amendment names a row by
 its ``quarantine_id``, which hangs on the row's own content: when the source corrects the row, the
 amendment finds it no more, and lies idle.
 """
@@ -34,6 +35,8 @@ AMENDMENTS_SCHEMA = pa.schema(
         ("actor", pa.string()),
         ("reason", pa.string()),
         ("amended_at", pa.timestamp("us", tz="UTC")),
+        # The columns for whose sake the row is held, as a JSON list; null: it is not held.
+        ("held", pa.string()),
     ]
 )
 #: The relation that is examined: the raw rows, amended.
@@ -42,7 +45,11 @@ PRESENT = "holdfast_present"
 EXEMPT = "holdfast_exempt"
 #: What keeps an amended row in quarantine whose row_id is there already.
 TWICE = "amendment:row_id"
-_WANTED, _AMENDED, _CLASHING = "holdfast_amendments", "holdfast_amended", "holdfast_clashing"
+#: The raw rows that amendments found, amended; with the columns :data:`HELD` and :data:`WHY`.
+AMENDED = "holdfast_amended"
+#: The columns for whose sake a row is held, as a JSON list, and what the person said who held it.
+HELD, WHY = "holdfast_held", "holdfast_why"
+_WANTED, _CLASHING = "holdfast_amendments", "holdfast_clashing"
 # Any other name may be a column of the dataset.
 _ACTION, _CELLS, _RELEASED = "holdfast_action", "holdfast_cells", "holdfast_is_released"
 _PLACE = ("partition_key", "position", "source_file", "source_line")
@@ -55,6 +62,7 @@ class Applied:
     digest: str | None = None
     n_repaired: int = 0
     n_released: int = 0
+    n_held: int = 0
 
 
 def apply_amendments(
@@ -76,25 +84,26 @@ def apply_amendments(
     digests = _fetch(connection, lake, dataset, partitions)
     if not digests:
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {PRESENT} AS SELECT {columns} FROM {RAW}")  # noqa: S608
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {_AMENDED} AS FROM {PRESENT} LIMIT 0")
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {_CLASHING} AS FROM {_AMENDED}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {AMENDED} AS FROM {PRESENT} LIMIT 0")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {_CLASHING} AS FROM {AMENDED}")
         return dict.fromkeys(partitions, Applied())
     _amend(connection, config)
     _set_clashes_aside(connection)
     connection.execute(
-        f"INSERT INTO {EXEMPT} SELECT partition_key, position FROM {_AMENDED} WHERE {_RELEASED}"  # noqa: S608
+        f"INSERT INTO {EXEMPT} SELECT partition_key, position FROM {AMENDED} WHERE {_RELEASED}"  # noqa: S608
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {PRESENT} AS "  # noqa: S608
-        f"SELECT {columns} FROM {RAW} ANTI JOIN {_AMENDED} USING (partition_key, position) "
-        f"UNION ALL SELECT {columns} FROM {_AMENDED}"
+        f"SELECT {columns} FROM {RAW} ANTI JOIN {AMENDED} USING (partition_key, position) "
+        f"UNION ALL SELECT {columns} FROM {AMENDED}"
     )
     counts = connection.sql(
-        f"SELECT partition_key, count(*) FILTER ({_CELLS} IS NOT NULL), count(*) FILTER ({_RELEASED}) "  # noqa: S608
-        f"FROM {_AMENDED} GROUP BY ALL"
+        f"SELECT partition_key, count(*) FILTER ({_CELLS} IS NOT NULL), count(*) FILTER ({_RELEASED}), "  # noqa: S608
+        f"count(*) FILTER ({HELD} IS NOT NULL) "
+        f"FROM {AMENDED} GROUP BY ALL"
     ).fetchall()
-    found = {str(key): (int(n_repaired), int(n_released)) for key, n_repaired, n_released in counts}
-    return {key: Applied(digests.get(key), *found.get(key, (0, 0))) for key in partitions}
+    found = {str(key): [int(n) for n in numbers] for key, *numbers in counts}
+    return {key: Applied(digests.get(key), *found.get(key, ())) for key in partitions}
 
 
 def _set_clashes_aside(connection: duckdb.DuckDBPyConnection) -> None:
@@ -103,25 +112,25 @@ def _set_clashes_aside(connection: duckdb.DuckDBPyConnection) -> None:
     They stay as they landed. Applied, they would make the rule of unique keys throw out the other row,
     which may be a good one.
     """
-    renamed = f"SELECT * FROM {_AMENDED} WHERE row_id IS DISTINCT FROM holdfast_id"  # noqa: S608
+    renamed = f"SELECT * FROM {AMENDED} WHERE row_id IS DISTINCT FROM holdfast_id"  # noqa: S608
     others = (
-        f"SELECT partition_key, row_id FROM {RAW} ANTI JOIN {_AMENDED} USING (partition_key, position) "  # noqa: S608
+        f"SELECT partition_key, row_id FROM {RAW} ANTI JOIN {AMENDED} USING (partition_key, position) "  # noqa: S608
         f"SEMI JOIN ({renamed}) USING (partition_key, row_id) UNION ALL "
-        f"SELECT partition_key, row_id FROM {_AMENDED} GROUP BY ALL HAVING count(*) > 1"
+        f"SELECT partition_key, row_id FROM {AMENDED} GROUP BY ALL HAVING count(*) > 1"
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {_CLASHING} AS SELECT partition_key, position, row_id "  # noqa: S608
         f"FROM ({renamed}) SEMI JOIN ({others}) USING (partition_key, row_id)"
     )
     connection.execute(
-        f"DELETE FROM {_AMENDED} WHERE (partition_key, position) IN "  # noqa: S608
+        f"DELETE FROM {AMENDED} WHERE (partition_key, position) IN "  # noqa: S608
         f"(SELECT partition_key, position FROM {_CLASHING})"
     )
 
 
 def has_amended_rows(connection: duckdb.DuckDBPyConnection, partition_key: str) -> bool:
     """Return whether an amendment found a row of a partition."""
-    query = f"SELECT 1 FROM {_AMENDED} WHERE partition_key = ? LIMIT 1"  # noqa: S608
+    query = f"SELECT 1 FROM {AMENDED} WHERE partition_key = ? LIMIT 1"  # noqa: S608
     return bool(connection.execute(query, [partition_key]).fetchall())
 
 
@@ -132,7 +141,7 @@ def hold_back_twins(connection: duckdb.DuckDBPyConnection) -> None:
     """
     twins = (
         f"SELECT partition_key, row_id FROM {PRESENT} ANTI JOIN {BAD} USING (partition_key, position) "  # noqa: S608
-        f"WHERE (partition_key, row_id) IN (SELECT partition_key, row_id FROM {_AMENDED}) "
+        f"WHERE (partition_key, row_id) IN (SELECT partition_key, row_id FROM {AMENDED}) "
         "GROUP BY ALL HAVING count(*) > 1"
     )
     reason = (
@@ -141,7 +150,7 @@ def hold_back_twins(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(
         f"INSERT INTO {HELD_BACK} SELECT partition_key, position, {literal(TWICE)}, {reason} FROM "  # noqa: S608
-        f"(SELECT partition_key, position, row_id FROM {_AMENDED} SEMI JOIN ({twins}) "
+        f"(SELECT partition_key, position, row_id FROM {AMENDED} SEMI JOIN ({twins}) "
         f"USING (partition_key, row_id) ANTI JOIN {BAD} USING (partition_key, position) "
         f"UNION ALL SELECT partition_key, position, row_id FROM {_CLASHING})"
     )
@@ -154,9 +163,24 @@ def digest_in_force(lake: Lake, dataset: str, partition_key: str) -> str | None:
         return _fetch(connection, lake, dataset, [partition_key]).get(partition_key)
 
 
+def attach_amendments(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str, partitions: Sequence[str], *, view: str
+) -> None:
+    """Make a view of the amendments of some partitions, by :data:`AMENDMENTS_SCHEMA`; maybe without rows."""
+    if not lake.exists(dataset, TABLE):
+        connection.register(f"{view}_none", AMENDMENTS_SCHEMA.empty_table())
+        none = f"SELECT '' AS partition_key, * FROM {view}_none"  # noqa: S608
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {none}")
+        return
+    lake.attach(connection, dataset, TABLE, view=f"{view}_found", partitions=list(partitions))
+    # A table of before there were holds has no column for them.
+    lacks = "" if "held" in lake.schema(dataset, TABLE).names else ", CAST(NULL AS VARCHAR) AS held"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT *{lacks} FROM {view}_found")  # noqa: S608
+
+
 def _digest_of(rows: str) -> str:
     """Return SQL for the digest of all amendments of a partition: what was decided, not by whom or when."""
-    parts = f"concat_ws(chr(31), quarantine_id, {_ACTION}, coalesce({_CELLS}, 'null'))"
+    parts = f"concat_ws(chr(31), quarantine_id, {_ACTION}, coalesce({_CELLS}, 'null'), {HELD})"
     return f"sha256(string_agg(sha256({parts}), '' ORDER BY quarantine_id)) FROM {rows}"
 
 
@@ -166,11 +190,12 @@ def _fetch(
     """Make a table of the amendments of some partitions; return the digest of each that has any."""
     if not set(partitions).intersection(lake.partition_keys(dataset, TABLE)):
         return {}
-    lake.attach(connection, dataset, TABLE, view=f"{_WANTED}_view", partitions=list(partitions))
+    attach_amendments(connection, lake, dataset, partitions, view=f"{_WANTED}_view")
+    # What is left of a hold that was lifted says nothing any more.
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {_WANTED} AS "  # noqa: S608
-        f"SELECT partition_key, quarantine_id, row_id, "
-        f"action AS {_ACTION}, cells AS {_CELLS} FROM {_WANTED}_view"
+        f"SELECT partition_key, quarantine_id, row_id, action AS {_ACTION}, cells AS {_CELLS}, "
+        f"held AS {HELD}, reason AS {WHY} FROM {_WANTED}_view WHERE action <> 'hold' OR held IS NOT NULL"
     )
     rows = connection.sql(f"SELECT partition_key, {_digest_of(_WANTED)} GROUP BY ALL").fetchall()
     return {str(key): str(digest) for key, digest in rows}
@@ -182,12 +207,14 @@ def _amend(connection: duckdb.DuckDBPyConnection, config: DatasetConfig) -> None
     candidates = f"(SELECT * FROM {RAW} WHERE (partition_key, row_id) IN ({keys}))"  # noqa: S608
     types = row_types(config.columns)
     found = (
-        f"SELECT raw.*, {_ACTION}, {_CELLS} FROM ({numbered(candidates, types)}) AS raw "  # noqa: S608
+        f"SELECT raw.*, {_ACTION}, {_CELLS}, {HELD}, {WHY} FROM ({numbered(candidates, types)}) AS raw "  # noqa: S608
         f"JOIN {_WANTED} USING (partition_key, quarantine_id)"
     )
     cells = {name: _new_cell(identifier(name), name, kind) for name, kind in config.columns.items()}
     replaced = ", ".join(f"{value} AS {identifier(name)}" for name, value in cells.items())
-    old = ", ".join([*_PLACE, "row_id AS holdfast_id", "event_time AS holdfast_time", "miscast", _CELLS])
+    old = ", ".join(
+        [*_PLACE, "row_id AS holdfast_id", "event_time AS holdfast_time", "miscast", _CELLS, HELD, WHY]
+    )
     amended = (
         f"SELECT {old}, {replaced}, {_ACTION} = 'release' AS {_RELEASED} "  # noqa: S608
         f"FROM ({found})"
@@ -195,7 +222,7 @@ def _amend(connection: duckdb.DuckDBPyConnection, config: DatasetConfig) -> None
     moment = _new_event_time(connection, config, amended)
     timed = f"SELECT *, {moment} AS event_time FROM ({amended})"  # noqa: S608
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_AMENDED} AS "  # noqa: S608
+        f"CREATE OR REPLACE TEMP TABLE {AMENDED} AS "  # noqa: S608
         f"SELECT * EXCLUDE (miscast), {_new_row_id(config)} AS row_id, {_new_miscast(config)} AS miscast "
         f"FROM ({timed})"
     )

@@ -6,7 +6,7 @@ never held in Python.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import duckdb
@@ -16,6 +16,7 @@ from pipelines.config import ColumnType
 from pipelines.storage.sql import literal
 from pipelines.validation.amendments import AMENDMENTS_SCHEMA
 from pipelines.validation.edits import Problems
+from pipelines.validation.quarantine import HELD_RULE
 
 #: Rows that a request names: ``(quarantine_id)``.
 REQUESTED = "holdfast_requested"
@@ -110,7 +111,7 @@ def repaired(
     )
     query = (
         "SELECT c.quarantine_id, coalesce(b.row_id, q.row_id) AS row_id, 'repair' AS action, c.cells, "  # noqa: S608
-        f"coalesce(b.row, q.row) AS row, {_by(by)} FROM ({cells}) AS c "
+        f"coalesce(b.row, q.row) AS row, {_by(by)}, NULL AS held FROM ({cells}) AS c "
         f"LEFT JOIN holdfast_before AS b USING (quarantine_id) LEFT JOIN {view} AS q USING (quarantine_id)"
     )
     return _laid_over(connection, query)
@@ -119,13 +120,19 @@ def repaired(
 def released(
     connection: duckdb.DuckDBPyConnection, view: str, before: pa.Table, by: Mapping[str, str]
 ) -> pa.Table:
-    """Return the night's amendments with a release of each requested row; a repair of it stays."""
+    """Return the night's amendments with a release of each requested row; a repair of it stays.
+
+    A row that is there for a hold's sake alone is held no longer, and that is all: the rules about rows
+    still apply to it.
+    """
     connection.register("holdfast_before", before)
+    action = f"CASE WHEN {is_held_only('q.reasons')} THEN coalesce(b.action, 'hold') ELSE 'release' END"
     query = (
-        "SELECT q.quarantine_id, coalesce(b.row_id, q.row_id) AS row_id, 'release' AS action, b.cells, "  # noqa: S608
-        f"coalesce(b.row, q.row) AS row, {_by(by)} "
+        f"SELECT q.quarantine_id, coalesce(b.row_id, q.row_id) AS row_id, {action} AS action, b.cells, "  # noqa: S608
+        f"coalesce(b.row, q.row) AS row, {_by(by)}, NULL AS held "
         f"FROM {view} AS q SEMI JOIN {REQUESTED} USING (quarantine_id) "
-        "LEFT JOIN holdfast_before AS b USING (quarantine_id) WHERE b.action IS DISTINCT FROM 'release'"
+        "LEFT JOIN holdfast_before AS b USING (quarantine_id) "
+        "WHERE b.action IS DISTINCT FROM 'release' OR b.held IS NOT NULL"
     )
     return _laid_over(connection, query)
 
@@ -157,8 +164,9 @@ def not_releasable(connection: duckdb.DuckDBPyConnection, view: str, published: 
         "ELSE 'its row_id would be there twice: ' || left(row_id, 80) "
         f"END AS why FROM {view} SEMI JOIN {REQUESTED} USING (quarantine_id) "
         'WHERE contains(reasons, \'"rule": "cast:\') '
-        f"OR row_id IN (SELECT row_id FROM {published}) OR row_id IN (SELECT row_id FROM {view} "
-        f"SEMI JOIN {REQUESTED} USING (quarantine_id) GROUP BY row_id HAVING count(*) > 1)"
+        f"OR (NOT {is_held_only('reasons')} AND (row_id IN (SELECT row_id FROM {published}) "
+        f"OR row_id IN (SELECT row_id FROM {view} SEMI JOIN {REQUESTED} USING (quarantine_id) "
+        "GROUP BY row_id HAVING count(*) > 1)))"
     )
     connection.execute(
         f"DELETE FROM {REQUESTED} WHERE quarantine_id IN (SELECT quarantine_id FROM holdfast_refused)"  # noqa: S608
@@ -167,6 +175,51 @@ def not_releasable(connection: duckdb.DuckDBPyConnection, view: str, published: 
         "SELECT quarantine_id, why FROM holdfast_refused ORDER BY ALL LIMIT 1000"
     ).fetchall()
     return [(str(key), str(why)) for key, why in rows]
+
+
+def held(
+    connection: duckdb.DuckDBPyConnection,
+    suspects: str,
+    before: pa.Table,
+    columns: Sequence[str],
+    by: Mapping[str, str],
+) -> pa.Table:
+    """Return the night's amendments with a hold of each requested row; a repair or a release of it stays.
+
+    Parameters
+    ----------
+    suspects : str
+        A relation of all rows of the night: ``quarantine_id``, ``row_id`` and ``row``.
+    columns : sequence of str
+        For whose sake the rows are held, beside those that they are held for already.
+    """
+    connection.register("holdfast_before", before)
+    named = f"[{', '.join(map(literal, columns))}]::VARCHAR[]"
+    already = """coalesce(from_json(b.held, '["VARCHAR"]'), []::VARCHAR[])"""
+    query = (
+        "SELECT s.quarantine_id, s.row_id, coalesce(b.action, 'hold') AS action, b.cells, "  # noqa: S608
+        f"coalesce(b.row, s.row) AS row, {_by(by)}, "
+        f"CAST(to_json(list_sort(list_distinct(list_concat({already}, {named})))) AS VARCHAR) AS held "
+        f"FROM {suspects} AS s SEMI JOIN {REQUESTED} USING (quarantine_id) "
+        "LEFT JOIN holdfast_before AS b USING (quarantine_id)"
+    )
+    return _laid_over(connection, query)
+
+
+def lifted(connection: duckdb.DuckDBPyConnection, before: pa.Table, by: Mapping[str, str]) -> pa.Table:
+    """Return the night's amendments without any hold; what else was said of a row stays."""
+    connection.register("holdfast_before", before)
+    query = (
+        f"SELECT quarantine_id, row_id, action, cells, row, {_by(by)}, NULL AS held "  # noqa: S608
+        "FROM holdfast_before WHERE held IS NOT NULL"
+    )
+    return _laid_over(connection, query)
+
+
+def is_held_only(reasons: str) -> str:
+    """Return SQL: whether a row is in quarantine for a hold's sake, and breaks no rule."""
+    names = f"list_transform(json_extract({reasons}, '$[*]'), lambda r: json_extract_string(r, '/rule'))"
+    return f"(list_distinct({names}) = [{literal(HELD_RULE)}])"
 
 
 def request(connection: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -254,8 +307,8 @@ def _laid_over(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     """
     connection.execute(f"CREATE OR REPLACE TEMP TABLE holdfast_new AS {query}")
     connection.execute(
-        "DELETE FROM holdfast_new WHERE (quarantine_id, action, coalesce(cells, '')) IN "
-        "(SELECT (quarantine_id, action, coalesce(cells, '')) FROM holdfast_before)"
+        "DELETE FROM holdfast_new WHERE (quarantine_id, action, coalesce(cells, ''), coalesce(held, '')) IN "
+        "(SELECT (quarantine_id, action, coalesce(cells, ''), coalesce(held, '')) FROM holdfast_before)"
     )
     names = ", ".join(AMENDMENTS_SCHEMA.names)
     found = connection.sql(

@@ -32,6 +32,8 @@ QUARANTINE_SCHEMA = pa.schema(
 BROKEN = "holdfast_broken"
 #: What else keeps a row back: ``(partition_key, position, reason)``, ``reason`` a JSON object.
 HELD_BACK = "holdfast_held_back"
+#: The rule of a row that a person holds, whatever the suite says of it.
+HELD_RULE = "held"
 #: The rows that belong in quarantine: ``(partition_key, position)``.
 BAD = "holdfast_bad"
 #: The rows of the quarantine: ``partition_key`` and the columns of :data:`QUARANTINE_SCHEMA`.

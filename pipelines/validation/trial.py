@@ -27,6 +27,7 @@ from pipelines.validation.amendments import (
     hold_back_twins,
 )
 from pipelines.validation.engine import BREACHES, Examination, Examiner, Finding
+from pipelines.validation.holds import hold_back
 from pipelines.validation.quarantine import (
     BAD,
     HELD_BACK,
@@ -100,7 +101,7 @@ class Trial:
 
     def published(self, partition_key: str) -> pa.RecordBatchReader:
         """Return the rows of one partition to publish: in canonical order, unless rows were amended."""
-        schema = self._published_schema
+        schema = self.published_schema
         columns = ", ".join(map(identifier, schema.names))
         order = "ORDER BY row_id" if has_amended_rows(self.connection, partition_key) else ""
         query = (
@@ -111,7 +112,7 @@ class Trial:
 
     def small_tables(self, partitions: Sequence[str]) -> dict[str, pa.Table]:
         """Return the rows to publish of partitions that memory holds, in one read."""
-        schema = self._published_schema
+        schema = self.published_schema
         query = (
             f"SELECT partition_key, {', '.join(map(identifier, schema.names))} "  # noqa: S608
             f"FROM {PRESENT} ANTI JOIN {BAD} USING (partition_key, position) ORDER BY partition_key"
@@ -133,7 +134,8 @@ class Trial:
         return {int(p): str(key) for p, key in self.connection.execute(query, [partition_key]).fetchall()}
 
     @property
-    def _published_schema(self) -> pa.Schema:
+    def published_schema(self) -> pa.Schema:
+        """The columns of a published partition."""
         own = [("row_id", pa.string()), ("event_time", ARROW_TYPES["timestamp"])]
         return pa.schema([*own, *((name, ARROW_TYPES[kind]) for name, kind in self.config.columns.items())])
 
@@ -174,6 +176,8 @@ class Trial:
             return
         types = row_types(self.config.columns)
         mark_bad(self.connection, BREACHES, PRESENT, self.suite.rules, exempt=EXEMPT)
+        if any(applied.n_held for applied in self.applied.values()):
+            hold_back(self.connection, types)
         hold_back_twins(self.connection)
         build_quarantine(self.connection, raw=RAW, present=PRESENT, types=types, rules=self.suite.rules)
         self.n_bad = self._counted(f"SELECT partition_key, count(*) FROM {BAD} GROUP BY ALL")  # noqa: S608

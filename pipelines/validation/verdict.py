@@ -84,7 +84,8 @@ def judge(
     n_rows, n_bad : int
         The partition's rows, and how many of them belong in quarantine; ``n_rows >= 1``.
     held_back : mapping of str to int
-        Rows that something else than an expectation keeps back, by its name: ``cast:<column>``.
+        Rows that something else than an expectation keeps back, by its name: ``cast:<column>``,
+        ``held(<column>)``.
     max_quarantined_fraction : float
         From 0 to 1; a larger share of rows in quarantine refuses the partition.
     """
@@ -173,6 +174,8 @@ def _misshape(columns: pa.Schema, types: Mapping[str, ColumnType]) -> str | None
 def _held_back(rule: str, n: int) -> str:
     if rule == "cast:record":
         return f"{_rows(n)} that can't be parsed"
+    if rule.startswith("held("):
+        return f"{_rows(n)} held, until somebody releases them"
     return f"{_rows(n)} of another type" if rule.startswith("cast:") else _rows(n)
 
 

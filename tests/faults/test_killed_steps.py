@@ -9,6 +9,7 @@ import toy_world
 from pipelines.records import AmendmentRecord, IngestionRecord, ScoringRecord, ValidationRecord
 from pipelines.runtime import Runtime
 from pipelines.steps.amend import Request, release
+from pipelines.steps.hold import hold, lift
 from pipelines.steps.ingest import ingest
 from pipelines.steps.score import score
 from pipelines.steps.validate import validate
@@ -27,6 +28,10 @@ def run_validate(runtime: Runtime) -> None:
 
 def run_release(runtime: Runtime) -> None:
     release(Request("bikes", DAY, "ann", "a person looked"), runtime=runtime, is_all=True)
+
+
+def run_hold(runtime: Runtime) -> None:
+    hold("bikes", [DAY], columns=["hum"], reason="the sensor is stuck", runtime=runtime)
 
 
 def run_score(runtime: Runtime) -> None:
@@ -95,6 +100,27 @@ def test_an_amendment_killed_at_any_write_is_completed_by_its_repeat(bikes, tmp_
     assert rows_of(bikes, "validated", DAY) == ROWS_A_DAY
     assert rows_of(bikes, "amendments", DAY) == 1
     assert {record.n_published for record in bikes.ledger.revisions(AmendmentRecord, "bikes")} <= {ROWS_A_DAY}
+
+
+def test_a_hold_killed_at_any_write_is_completed_by_its_repeat(bikes, kill_at_write):
+    ingest("bikes", DAY, runtime=bikes)
+    before = validate("bikes", DAY, runtime=bikes)
+    n_blows = 0
+    for _ in blows(kill_at_write, run_hold, bikes):
+        n_blows += 1
+        assert rows_of(bikes, "validated", DAY) in (0, ROWS_A_DAY)
+        if rows_of(bikes, "validated", DAY) == 0:
+            assert rows_of(bikes, "quarantine", DAY) == ROWS_A_DAY
+    assert n_blows >= 4
+    run_hold(bikes)
+    newest = bikes.ledger.latest(ValidationRecord, "bikes", DAY)
+    assert (newest.outcome, newest.n_published, newest.n_quarantined) == ("refused", 0, ROWS_A_DAY)
+    assert (rows_of(bikes, "validated", DAY), rows_of(bikes, "quarantine", DAY)) == (0, ROWS_A_DAY)
+    assert rows_of(bikes, "amendments", DAY) == ROWS_A_DAY
+    assert len(bikes.ledger.revisions(AmendmentRecord, "bikes")) == 1
+    lift("bikes", [DAY], reason="it was right", runtime=bikes)
+    assert bikes.ledger.latest(ValidationRecord, "bikes", DAY).digest == before.digest
+    assert rows_of(bikes, "validated", DAY) == ROWS_A_DAY
 
 
 def test_a_scoring_killed_at_any_write_leaves_all_predictions_or_none(tmp_path, kill_at_write):

@@ -68,7 +68,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
 
 def run(*arguments: str) -> str:
     """Return what a command prints."""
-    done = CliRunner().invoke(app, ["quarantine", *arguments])
+    group = [] if arguments[0] == "hold" else ["quarantine"]
+    done = CliRunner().invoke(app, [*group, *arguments])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == 0, done.output
@@ -100,6 +101,27 @@ def test_a_person_lists_shows_releases_repairs_and_takes_back(tmp_path: Path) ->
     taken_back = json.loads(run("undo", "sites", DAY, "--all", "--json", *said))
     assert (taken_back["n_rows"], taken_back["n_staying"]) == (2, 2)
     assert json.loads(run("list", "sites", "--json"))[0]["n_quarantined"] == 2
+
+
+@pytest.mark.usefixtures("home")
+def test_a_person_holds_a_night_and_lets_it_go() -> None:
+    said = ("--reason", "Fahrenheit\x1b[2J", "--actor", "ann")
+    held = run("hold", "sites", DAY, "--column", "level", *said)
+    assert "3 rows held. The night is refused: 0 published, 5 in quarantine." in held
+    assert f"holdfast quarantine show sites {DAY}" in held
+    shown = run("show", "sites", DAY, "--rule", "held")
+    assert "breaks held(level): 1.0 (Fahrenheit\\x1b[2J)" in shown
+    with pytest.raises(ConfigError, match="leave out --column"):
+        run("hold", "sites", DAY, "--undo", "--column", "level", *said)
+    record = json.loads(run("hold", "sites", DAY, "--undo", "--json", *said))
+    assert (record["nights"][0]["action"], record["nights"][0]["n_rejoined"]) == ("lift", 3)
+    assert "3 rows let go. The night is warned: 3 published, 2" in run("hold", "sites", DAY, "--undo", *said)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_night_without_rows_to_hold_is_told() -> None:
+    said = ("--reason", "x", "--actor", "ann")
+    assert "no row is held; nothing was done" in run("hold", "sites", DAY, "--undo", *said)
 
 
 @pytest.mark.usefixtures("home")
