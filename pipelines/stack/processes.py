@@ -61,14 +61,14 @@ def find(process: StackProcess) -> psutil.Process | None:
         found = psutil.Process(process.pid)
         is_same = abs(found.create_time() - process.created_at) < _SAME_PROCESS_SECONDS
         # The system rounds times of creation; but whom we start leads a session, and few others do.
-        if is_same and os.getsid(process.pid) == process.pid and _is_alive(found):
+        if is_same and os.getsid(process.pid) == process.pid and is_alive(found):
             return found
     except (psutil.NoSuchProcess, ProcessLookupError):
         pass
     return None
 
 
-def _is_alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
     """Return whether a process still runs.
 
     One that has ended stays in the system's table until its parent asks for its status, and an
@@ -113,7 +113,7 @@ def _is_marked(candidate: psutil.Process, stack_id: str) -> bool:
     try:
         return (
             candidate.uids().real == os.getuid()
-            and _is_alive(candidate)
+            and is_alive(candidate)
             and bool(candidate.environ().get(MARK) == stack_id)
         )
     except (psutil.Error, OSError):
@@ -153,13 +153,13 @@ def _descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             found += process.children(recursive=True)
-    return [process for process in found if _is_alive(process)]
+    return [process for process in found if is_alive(process)]
 
 
 def _await_end(processes: Iterable[psutil.Process], *, timeout_seconds: float) -> list[psutil.Process]:
     """Wait until every process has ended; return those that live when time runs out."""
     deadline = time.monotonic() + timeout_seconds
-    while (left := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
+    while (left := [process for process in processes if is_alive(process)]) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     return left
 

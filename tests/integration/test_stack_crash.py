@@ -34,7 +34,7 @@ def test_a_killed_scheduler_is_seen_cleared_up_and_nothing_is_left_in_the_end(tm
         second = up(settings, api_port=free_port(), dags_folder=dags_folder)
 
         assert status(settings).is_up
-        assert not [worker for worker in workers if worker.is_running()]
+        assert not [worker for worker in workers if processes.is_alive(worker)]
         assert {process.pid for process in first.processes}.isdisjoint(p.pid for p in second.processes)
         os.kill(second.processes[1].pid, signal.SIGKILL)
         StackPaths(settings.home).state.unlink()
