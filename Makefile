@@ -50,7 +50,7 @@ test: $(READY) services lint types arch ## every check: style, types, layers, an
 test-fast: $(READY) ## the unit tests alone
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -q
 
-services: ## the PostgreSQL server that the tests start (Debian's package; installed where it is missing)
+services: ## what the tests drive: PostgreSQL, an S3 server, Chromium (installed where they are missing)
 	@tests/install_services.sh
 
 lint: $(READY) ## ruff, and the formatting

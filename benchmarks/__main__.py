@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import large_night, night, replay, scoring, validation
+from benchmarks import (
+    alarms,
+    calm_weeks,
+    estimates,
+    large_night,
+    night,
+    performance_alarms,
+    replay,
+    scoring,
+    shifts,
+    sketches,
+    validation,
+)
 
 BENCHMARKS = {
     "scoring": scoring.main,
@@ -12,9 +24,15 @@ BENCHMARKS = {
     "replay": replay.main,
     "validation-1m": validation.one_million,
     "validation-10m": validation.ten_million,
+    "alarms": alarms.main,
+    "calm-weeks": calm_weeks.main,
+    "performance-alarms": performance_alarms.main,
+    "estimates": estimates.main,
+    "shifts": shifts.main,
+    "sketches": sketches.main,
 }
 # Minutes long: these run only when they are named.
-LONG = {"large_night": large_night.main}
+LONG = {"large_night": large_night.main, "sketches-100m": sketches.hundred_million}
 
 
 def main(names: list[str]) -> int:

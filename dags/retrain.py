@@ -1,15 +1,21 @@
-"""Decide whether a night's drift of {dataset} is worth a training.
+"""Decide whether an episode of {dataset} is worth a training.
 
-**Starts** when a night is monitored. `await_verdict` is skipped, with the reason in its log, where there is
-no confirmed drift, or where the cooldown or the budget forbids a training. While another retraining is
-under way it waits, without holding a worker, and then decides anew. Where a training is to start, `request`
-hands it to `train_{dataset}`.
+**Starts** when a night is monitored. `await_verdict` is skipped, with the reason in its log and in
+`holdfast episodes show {dataset}`, where no open episode calls for a training, where it has had its one, or
+where the cooldown, the budget or the breaker forbids one. While another retraining is under way it waits,
+without holding a worker, and then decides anew. Where a training is to start, `request` hands it to
+`train_{dataset}`.
 
-**By hand:** start a run with the partition key of a monitored night to have it decided again; a night that
-was decided keeps its decision. To train whatever the drift, use `train_{dataset}`.
+The run is a hint to look; the ledger decides. A run that is lost, doubled or late changes nothing: the next
+night makes up for it.
+
+**By hand:** start a run with the partition key of a monitored night to have it decided again. To train
+whatever the drift, use `train_{dataset}`. After three refused challengers the breaker is open, and stays so
+until `holdfast retraining breaker close {dataset} --reason ...`.
 
 **When it waits for long:** look at `train_{dataset}` and `promote_{dataset}`: something failed, or waits
-for approval. A retraining that failed frees the way by itself; one that was lost is given up after a day.
+for approval. A retraining that failed frees the way by itself; one whose request was lost is handed on
+again, and one that is not heard of is given up after a day.
 
 **Undo:** nothing to undo.
 """
@@ -17,7 +23,7 @@ for approval. A retraining that failed frees the way by itself; one that was los
 from airflow.sdk import PartitionedAssetTimetable
 
 from holdfast_airflow.assets import assets_of
-from holdfast_airflow.operators import RequestRetrainingOperator
+from holdfast_airflow.retrainings import HandOnRetrainingOperator
 from holdfast_airflow.sensors import DriftSensor
 from holdfast_airflow.wiring import ON_FAILURE_OF_RETRAINING, dataset_dag, enabled_datasets
 
@@ -33,9 +39,9 @@ for dataset, config in enabled_datasets().items():
         on_failure_callback=ON_FAILURE_OF_RETRAINING,
     ):
         verdict = DriftSensor(task_id="await_verdict", dataset=dataset)
-        request = RequestRetrainingOperator(
+        HandOnRetrainingOperator(
             task_id="request",
             dataset=dataset,
+            verdict=verdict.output,
             outlets=[assets.retrain],
         )
-        verdict >> request

@@ -21,6 +21,7 @@ MIN_CHARS = {
     "AIRFLOW_JWT_SECRET": 64,
     "AIRFLOW_SECRET_KEY": 32,
     "AIRFLOW_FERNET_KEY": 44,
+    "GRAFANA_ADMIN_PASSWORD": 12,
 }
 BUCKETS = ("holdfast", "mlflow", "dvc")
 CREATE_ADMIN = [

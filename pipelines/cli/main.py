@@ -10,7 +10,10 @@ import typer
 
 from pipelines.cli import nights, stack
 from pipelines.cli.datasets import datasets
+from pipelines.cli.episodes import episodes, retraining
 from pipelines.cli.hold import hold
+from pipelines.cli.messages import messages
+from pipelines.cli.metrics import metrics
 from pipelines.cli.quarantine import quarantine
 from pipelines.cli.show import show
 from pipelines.cli.suites import suite
@@ -24,11 +27,15 @@ app = typer.Typer(
     add_completion=False,
 )
 nights.add_commands(app)
-app.command()(hold)
 app.add_typer(datasets, name="dataset")
 app.add_typer(show, name="show")
 app.add_typer(quarantine, name="quarantine")
+app.command()(hold)
+app.add_typer(episodes, name="episodes")
+app.add_typer(retraining, name="retraining")
 app.add_typer(suite, name="suite")
+app.add_typer(messages, name="messages")
+app.command()(metrics)
 stack.add_commands(app)
 
 # No library phones home, whoever starts us.

@@ -78,19 +78,14 @@ def score(
 
 def monitor(dataset: Dataset, partition_key: Partition, as_json: AsJson = False) -> None:
     """Measure performance on the labels that arrived, and drift against the champion's reference."""
+    from pipelines.monitoring.sentences import verdict_sentence
     from pipelines.steps.monitor import monitor as step
     from pipelines.steps.reconcile import reconcile
 
     runtime = open_runtime()
     reconcile(dataset, partition_key, runtime=runtime)
     record = step(dataset, partition_key, runtime=runtime)
-    state = "confirmed drift" if record.is_confirmed else "alarm" if record.is_alarm else "calm"
-    kinds = f" ({', '.join(record.kinds)})" if record.kinds else ""
-    print_record(
-        record,
-        as_json,
-        f"{partition_key}: {state}{kinds}; {record.drifted_fraction:.0%} of the columns drifted.",
-    )
+    print_record(record, as_json, f"{partition_key}: {verdict_sentence(record)}")
 
 
 def retrain(dataset: Dataset, partition_key: Partition, as_json: AsJson = False) -> None:

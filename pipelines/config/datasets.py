@@ -73,22 +73,70 @@ class PromotionConfig(Closed):
     approval_timeout_hours: float = Field(default=72.0, gt=0)
 
 
+class EffectConfig(Closed):
+    """The smallest effects that matter, however significant smaller ones may be.
+
+    ``numeric`` in standard deviations of the reference (Wasserstein), ``categorical`` as Jensen-Shannon
+    distance, ``missing`` and ``new_levels`` as a difference of shares, ``joint`` as what the AUC of a
+    domain classifier has above a half.
+    """
+
+    numeric: float = Field(default=0.1, ge=0)
+    categorical: float = Field(default=0.05, ge=0)
+    missing: Fraction = 0.02
+    new_levels: Fraction = 0.02
+    joint: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+
+
 class MonitoringConfig(Closed):
-    """When a difference is called drift."""
+    """When a difference is called drift, and when it is worth a page.
+
+    Parameters
+    ----------
+    window_days : int
+        How many nights are judged together.
+    persistence_nights, persistence_window : int
+        A warning counts once that many of the last nights had it; a critical alarm counts at once.
+    false_discovery_rate : float
+        Of what is called drift on a calm night, over all columns together.
+    match : str
+        What of the reference a window is held against: all of it, the days of the same weekdays, or of the
+        same season (within ``season_days`` of the day of the year).
+    max_loss : float or None
+        The loss of the primary metric that is worth a page: absolute for AUC, relative for the errors of
+        regressions and multiclass tasks. None: 0.02 and 0.1.
+    """
 
     window_days: int = Field(default=7, ge=1)
     persistence_nights: int = Field(default=2, ge=1)
     persistence_window: int = Field(default=3, ge=1)
-    threshold_margin: float = Field(default=1.1, ge=1.0)
-    min_alarm_fraction: Fraction = 0.2
+    false_discovery_rate: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.01
+    min_effect: EffectConfig = EffectConfig()
+    match: Literal["none", "weekday", "season"] = "none"
+    season_days: int = Field(default=45, ge=1, le=182)
+    max_loss: float | None = Field(default=None, gt=0)
     reference_rows: int = Field(default=20_000, ge=100)
 
 
 class RetrainingConfig(Closed):
-    """How often drift may cost a training."""
+    """How often drift may cost a training.
+
+    Parameters
+    ----------
+    cooldown_days : int
+        No retraining sooner after the last one.
+    max_per_30_days : int
+        The budget.
+    calm_nights : int
+        An episode closes after so many calm nights in a row (hysteresis).
+    breaker_refusals : int
+        After so many refused challengers in a row retraining stops until a person switches it on again.
+    """
 
     cooldown_days: int = Field(default=7, ge=0)
     max_per_30_days: int = Field(default=4, ge=1)
+    calm_nights: int = Field(default=3, ge=1)
+    breaker_refusals: int = Field(default=3, ge=1)
 
 
 class DatasetConfig(Closed):
@@ -104,6 +152,11 @@ class DatasetConfig(Closed):
     classes : tuple of str
         The target's values as text: ``(negative, positive)`` of a binary task, all of a multiclass one.
         A binary target of 0 and 1 needs none.
+    label_delay_days : int
+        Labels younger than this are not looked at: they have not come, or leak.
+    label_maturity_days : int or None
+        The age at which a night's labels are as good as complete; only then its performance can alarm.
+        None: ``label_delay_days``.
     """
 
     enabled: bool = True
@@ -119,6 +172,7 @@ class DatasetConfig(Closed):
     classes: tuple[str, ...] = ()
     labels: dict[str, ColumnType] = Field(min_length=1)
     label_delay_days: int = Field(default=1, ge=1)
+    label_maturity_days: int | None = Field(default=None, ge=1)
     leaks: tuple[str, ...] = ()
     features: FeaturesConfig
     quality: QualityConfig = QualityConfig()
@@ -140,6 +194,10 @@ class DatasetConfig(Closed):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> DatasetConfig:
+        if self.label_maturity_days is not None and self.label_maturity_days < self.label_delay_days:
+            raise ValueError(
+                "`label_maturity_days` is less than `label_delay_days`: nothing is known by then"
+            )
         if self.target not in self.labels:
             raise ValueError(f"target `{self.target}` is not among `labels` ({', '.join(self.labels)})")
         self._require_classes()
@@ -159,6 +217,11 @@ class DatasetConfig(Closed):
         if not self.features.columns:
             raise ValueError("`features` names no numeric and no categorical column")
         return self
+
+    @property
+    def maturity_days(self) -> int:
+        """The age in days at which a night's labels count as complete."""
+        return self.label_maturity_days or self.label_delay_days
 
     def _require_classes(self) -> None:
         n_classes = len(set(self.classes))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from pipelines.config.base import PROJECT_ROOT, Closed
 from pipelines.config.explanations import explain
@@ -17,7 +17,9 @@ from pipelines.errors import ConfigError
 class Settings(Closed):
     """Where things live; every field is the variable ``HOLDFAST_<FIELD>``.
 
-    The defaults are the embedded stack: all below ``home``, and nothing to set up.
+    The defaults are the embedded stack: all below ``home``, and nothing to set up. ``notify_urls`` holds
+    Apprise's addresses of people, parted by white space; they are secrets. ``pages_url`` is where Holdfast's
+    pages are reached from outside, for the links in messages.
     """
 
     project: Path
@@ -33,6 +35,8 @@ class Settings(Closed):
     reports: Path
     device: Literal["auto", "cpu", "cuda"] = "auto"
     s3_endpoint_url: str | None = None
+    notify_urls: SecretStr = SecretStr("")
+    pages_url: str = "http://127.0.0.1:8080/holdfast"
 
     @property
     def storage_options(self) -> dict[str, str]:

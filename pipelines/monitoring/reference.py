@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,12 @@ import pyarrow.parquet as pq
 
 from pipelines.config import DatasetConfig
 from pipelines.errors import IntegrityError
-from pipelines.monitoring.distances import Floats, Integers
+from pipelines.monitoring.reference_sketch import PREDICTION, read_reference_sketch, sketch_reference
+from pipelines.monitoring.sketch import DaySketches
 
-PREDICTION = "prediction"
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
 PROBABILITY = "probability_"
 IS_HOLDOUT = "is_holdout"
 # Fewer rows say nothing about a distribution: a window that small is recorded, never judged.
@@ -36,10 +40,16 @@ class Reference:
         be null.
     digest : str
         SHA-256 of the file they came from, in hex.
+    days : DaySketches
+        The features and the target of each day that the model was made or judged on.
+    holdout_days : DaySketches
+        The prediction and the target of each day of the holdout.
     """
 
     table: pa.Table
     digest: str
+    days: DaySketches
+    holdout_days: DaySketches
 
     @cached_property
     def holdout(self) -> pa.Table:
@@ -47,8 +57,11 @@ class Reference:
         return self.table.filter(self.table[IS_HOLDOUT])
 
 
-def read_reference(path: Path, config: DatasetConfig) -> Reference:
-    """Read ``reference.parquet`` of a model version.
+def read_reference(path: Path, config: DatasetConfig, *, sketch: Path | None = None) -> Reference:
+    """Read ``reference.parquet`` of a model version, and ``reference.sketch``.
+
+    The sketches are of all rows that the training had. Without a file of them (a model from before they were
+    kept), or where it lacks a column that is watched now, they are made from the rows of the reference.
 
     The first ``history_days`` days are left out, unless the reference is shorter than three times
     that: the history features of a dataset's first days look back on next to nothing. They are
@@ -57,7 +70,7 @@ def read_reference(path: Path, config: DatasetConfig) -> Reference:
     Raises
     ------
     IntegrityError
-        If it is not readable, lacks a column, or has no rows.
+        If one of them is not readable, or the rows lack a column, or there are none.
     """
     needed = ["partition_key", *config.features.columns, PREDICTION, config.target, IS_HOLDOUT]
     if config.task == "multiclass":
@@ -71,15 +84,18 @@ def read_reference(path: Path, config: DatasetConfig) -> Reference:
         raise IntegrityError(f"The reference {path} lacks {', '.join(absent)}; train the model again.")
     if not table.num_rows:
         raise IntegrityError(f"The reference {path} has no rows; train the model again.")
-    settled = _without_warm_up(table, config.features.history_days)
-    return Reference(table=settled, digest=hashlib.sha256(content).hexdigest())
+    days = _settled_days(pc.unique(table["partition_key"]).to_pylist(), config.features.history_days)
+    settled = table.filter(pc.is_in(table["partition_key"], value_set=pa.array(days)))
+    kept = None if sketch is None else read_reference_sketch(sketch)
+    if kept is None or not kept.watches(config):
+        kept = sketch_reference(settled, settled.filter(settled[IS_HOLDOUT]), config)
+    digest = hashlib.sha256(content).hexdigest()
+    return Reference(settled, digest, kept.days.select(days), kept.holdout.select(days))
 
 
-def _without_warm_up(table: pa.Table, history_days: int) -> pa.Table:
-    days = sorted(pc.unique(table["partition_key"]).to_pylist())
-    if len(days) < 3 * history_days:
-        return table
-    return table.filter(pc.greater_equal(table["partition_key"], days[history_days]))
+def _settled_days(days: Iterable[str], history_days: int) -> list[str]:
+    ordered = sorted(days)
+    return ordered if len(ordered) < 3 * history_days else ordered[history_days:]
 
 
 def day_numbers(table: pa.Table) -> tuple[Integers, int]:

@@ -14,14 +14,16 @@ import pyarrow.compute as pc
 
 from pipelines.config import DatasetConfig
 from pipelines.errors import EngineError
-from pipelines.monitoring.evidently_pages import EvidentlyPage, drift_page, performance_page
+from pipelines.monitoring.evidently_report.drawing import EvidentlyPage, drift_page, performance_page
 from pipelines.monitoring.reference import Reference
+from pipelines.monitoring.sketch import Histogram, TableSketch, histogram
 from pipelines.monitoring.window import Window
 from pipelines.records import Decision, DriftRecord, PerformanceRecord
 from pipelines.storage.whole_files import write_atomically
 
 _log = logging.getLogger(__name__)
 
+_MAX_LABEL = 120
 _PLAIN_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'">
@@ -29,7 +31,7 @@ _PLAIN_PAGE = """<!doctype html>
 <body><h1>Evidently could not draw this page</h1>
 <p>{reason}</p>
 <p>The verdict does not depend on it: the <a href="index.html">night's page</a> and
-<a href="drift.json">drift.json</a> have every distance and threshold.</p></body></html>
+<a href="drift.json">drift.json</a> have every distance and q-value.</p></body></html>
 """
 
 
@@ -39,6 +41,7 @@ def write_report(
     record: DriftRecord,
     performance: PerformanceRecord | None,
     pages: Mapping[str, EvidentlyPage | None],
+    columns: Mapping[str, Any],
 ) -> None:
     """Write what a night's drift was judged by into ``folder``; a repeat replaces it.
 
@@ -50,6 +53,8 @@ def write_report(
         How the newest labelled cohort did.
     pages : mapping of str to EvidentlyPage or None
         Evidently's page by name; it becomes ``<name>.html``, and None takes an older one away.
+    columns : mapping of str
+        What :func:`column_histograms` returns; it becomes ``columns.json``.
 
     Raises
     ------
@@ -69,6 +74,32 @@ def write_report(
         "evidently": {name: page.content for name, page in drawn.items()},
     }
     write_atomically(folder / "drift.json", json.dumps(content, indent=1, sort_keys=True))
+    write_atomically(folder / "columns.json", json.dumps(columns, separators=(",", ":")))
+
+
+def column_histograms(reference: TableSketch, current: TableSketch) -> dict[str, Any]:
+    """Return the distribution of each column of ``current`` on both sides, ready to draw, as plain JSON.
+
+    Returns
+    -------
+    dict
+        By column ``kind`` (``numeric`` or ``categorical``), ``edges`` or ``labels``, and the shares of both
+        sides (``reference``, ``current``); at most 31 bars, of five digits. A column without values on both
+        sides has none.
+    """
+    return {name: _drawn(histogram(reference, current, name)) for name in current.grid.columns}
+
+
+def _drawn(found: Histogram) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "edges": list(found.edges),
+        "labels": [
+            label if len(label) <= _MAX_LABEL else label[: _MAX_LABEL - 1] + "…" for label in found.labels
+        ],
+        "reference": [round(share, 5) for share in found.reference],
+        "current": [round(share, 5) for share in found.current],
+    }
 
 
 def evidently_pages(
@@ -81,12 +112,7 @@ def evidently_pages(
     """
     return {
         "drift": _drawn_or_why_not(
-            lambda: drift_page(
-                reference.table,
-                window.features,
-                columns=record.columns,
-                alarm_fraction=record.alarm_fraction,
-            )
+            lambda: drift_page(reference.table, window.features, record=record, config=config)
         ),
         "performance": _drawn_or_why_not(
             lambda: performance_page(reference.holdout, _newest_day(window.labelled), config=config)

@@ -13,7 +13,7 @@ from pipelines.config import DatasetConfig
 from pipelines.errors import NotReadyError
 from pipelines.features.query import load_features
 from pipelines.features.target import encode_target
-from pipelines.monitoring.performance import join_labels
+from pipelines.monitoring.performance.labelled import join_labels
 from pipelines.records import partition_range, shift_partition
 from pipelines.storage.lake import Lake
 
@@ -30,7 +30,7 @@ class Window:
         The model's own predictions of those days.
     labels : pyarrow.Table
         ``row_id``, ``partition_key`` and the target, as a number, of the published rows of the last
-        ``window_days`` days whose labels had come by that night.
+        ``window_days`` days whose labels were mature by that night: those that come early are no fair sample.
     labelled : pyarrow.Table
         The model's predictions of those days, joined with the labels.
     first, last : str
@@ -80,7 +80,7 @@ class WindowReader:
             If a table does not exist yet, or no row of the window is published.
         """
         days = self._days(partition_key)
-        mature_days = self._days(shift_partition(partition_key, -self.config.label_delay_days))
+        mature_days = self._days(shift_partition(partition_key, -self.config.maturity_days))
         published = set(self.lake.partition_keys(self.dataset, "validated"))
         if published.isdisjoint(days):
             raise NotReadyError(

@@ -35,6 +35,8 @@ class TrainedModel(Record):
     reference_digest: str = ""
     # Of what the training saw of each column; empty for models from before it was kept.
     profile_digest: str = ""
+    # Of the sketches of the reference's days; empty for models from before they were kept.
+    sketch_digest: str = ""
 
 
 class TrainingRecord(Decision):

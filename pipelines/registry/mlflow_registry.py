@@ -79,8 +79,8 @@ class Registry:
         trained : TrainedModel
             With ``mlflow_run_id`` empty; its metrics become the run's.
         outputs : pathlib.Path
-            A folder with ``bundle/``, ``reference.parquet``, ``reference_profile.json``, ``metrics.json`` and
-            perhaps ``plots/``.
+            A folder with ``bundle/``, ``reference.parquet``, ``reference.sketch``, ``metrics.json``,
+            ``reference_profile.json`` and perhaps ``plots/``.
         params, tags : mapping of str to str
             What a person looks for in MLflow's pages.
         files : sequence of pathlib.Path
@@ -91,7 +91,7 @@ class Registry:
         Returns
         -------
         TrainedModel
-            With its run and the digests of its reference rows and profile.
+            With its run and the digests of its reference rows, their sketch and profile.
         """
         with engine_errors(f"log the training of {trained.dataset}"):
             run = self._client.create_run(
@@ -104,6 +104,7 @@ class Registry:
                     "mlflow_run_id": run.info.run_id,
                     "reference_digest": file_digest(outputs / runs.REFERENCE),
                     "profile_digest": file_digest(outputs / runs.PROFILE),
+                    "sketch_digest": file_digest(outputs / runs.SKETCH),
                 }
             )
             status = "FAILED"
@@ -185,12 +186,17 @@ class Registry:
     def reference(self, dataset: str, model_version: str) -> Path:
         """Return a local copy of a version's reference rows, a Parquet file; raises as :meth:`bundle`."""
         trained = training_record(dataset, model_version, ledger=self._ledger).trained
-        return verified_copy(
-            self._models / dataset / model_version / runs.REFERENCE,
-            digest=trained.reference_digest,
-            fetch=lambda folder: runs.fetch(self._client, trained.mlflow_run_id, runs.REFERENCE, folder),
-            digest_of=file_digest,
-        )
+        return self._copy(trained, model_version, runs.REFERENCE, trained.reference_digest)
+
+    def reference_sketch(self, dataset: str, model_version: str) -> Path | None:
+        """Return a local copy of the sketches of a version's reference, of all its rows by day.
+
+        None for a model from before they were kept; raises as :meth:`bundle`.
+        """
+        trained = training_record(dataset, model_version, ledger=self._ledger).trained
+        if not trained.sketch_digest:
+            return None
+        return self._copy(trained, model_version, runs.SKETCH, trained.sketch_digest)
 
     def reference_profile(self, dataset: str, model_version: str) -> Path | None:
         """Return a local copy of what a version's training saw of each column, a JSON file.
@@ -200,12 +206,7 @@ class Registry:
         trained = training_record(dataset, model_version, ledger=self._ledger).trained
         if not trained.profile_digest:
             return None
-        return verified_copy(
-            self._models / dataset / model_version / runs.PROFILE,
-            digest=trained.profile_digest,
-            fetch=lambda folder: runs.fetch(self._client, trained.mlflow_run_id, runs.PROFILE, folder),
-            digest_of=file_digest,
-        )
+        return self._copy(trained, model_version, runs.PROFILE, trained.profile_digest)
 
     def alias(self, dataset: str, alias: str) -> str | None:
         """Return the version that an alias of MLflow points at; None if there is no such alias."""
@@ -226,6 +227,15 @@ class Registry:
         with engine_errors(f"read the run {trained.mlflow_run_id}"):
             root: str = self._client.get_run(trained.mlflow_run_id).info.artifact_uri
         return f"{root}/{path}" if path else root
+
+    def _copy(self, trained: TrainedModel, model_version: str, name: str, digest: str) -> Path:
+        """Return a local copy of one file that a training left, checked."""
+        return verified_copy(
+            self._models / trained.dataset / model_version / name,
+            digest=digest,
+            fetch=lambda folder: runs.fetch(self._client, trained.mlflow_run_id, name, folder),
+            digest_of=file_digest,
+        )
 
     def _log_model(self, trained: TrainedModel, python_model: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:

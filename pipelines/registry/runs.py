@@ -20,6 +20,7 @@ from pipelines.registry.engine import engine_errors, insert_or_find
 BUNDLE = "bundle"
 REFERENCE = "reference.parquet"
 PROFILE = "reference_profile.json"
+SKETCH = "reference.sketch"
 MODEL = "model"
 KEY_TAG = "holdfast.training_key"
 DIGEST_TAG = "holdfast.bundle_digest"

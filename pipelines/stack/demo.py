@@ -23,6 +23,7 @@ from pipelines.stack.report import status
 from pipelines.stack.settling import Settler, Stirred
 from pipelines.stack.state import StackPaths, StackState
 from pipelines.stack.summary import (
+    NOTHING,
     action_words,
     champion_table,
     drift_words,
@@ -165,7 +166,7 @@ class Demo:
             self.api.close_backfill(backfill["id"])
         (found,) = read_nights(self.runtime.ledger, DATASET, [night])
         n_rows = "?" if found.ingestion is None else found.ingestion.n_rows
-        action = "" if found.retraining is None else f"; {action_words(found.retraining)}"
+        action = "" if (words := action_words(found)) == NOTHING else f"; {words}"
         self._tell(
             f"Night {night} ({place}) in {time.monotonic() - began:.0f} s: {n_rows} rows, "
             f"drift {drift_words(found.drift)}{action}"

@@ -1,7 +1,7 @@
 """The environment of every process of the stack, and the few files that Airflow reads at its start.
 
-Secrets are in files of mode 0600 below ``<home>/stack``; neither a command line, a log nor an
-environment variable holds one.
+The stack's own secrets are in files of mode 0600 below ``<home>/stack``; neither a command line, a log nor
+an environment variable holds one. Addresses of people (``HOLDFAST_NOTIFY_URLS``) are handed on as they came.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from pipelines.config import Settings
 from pipelines.stack.state import USER, StackPaths, write_private
@@ -115,7 +117,7 @@ def airflow_environment(
         if key != MARK and not key.startswith(("AIRFLOW", "_AIRFLOW", "HOLDFAST_"))
     }
     holdfast = {
-        f"HOLDFAST_{key.upper()}": str(value)
+        f"HOLDFAST_{key.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         for key, value in settings.model_dump().items()
         if value is not None
     }
@@ -125,6 +127,8 @@ def airflow_environment(
         for key, value in options.items()
     }
     url = f"http://127.0.0.1:{api_port}"
+    if "pages_url" not in settings.model_fields_set:
+        holdfast["HOLDFAST_PAGES_URL"] = f"{url}/holdfast"
     folder = dags_folder or settings.project / "dags"
     airflow |= {
         "AIRFLOW_HOME": str(paths.airflow_home),

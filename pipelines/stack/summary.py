@@ -21,12 +21,14 @@ from pipelines.records import (
     PerformanceRecord,
     Retraining,
     ScoringRecord,
+    Trigger,
     ValidationRecord,
 )
 from pipelines.stack.table import aligned
 
 DecisionT = TypeVar("DecisionT", bound=Decision)
 NOTHING = "–"
+_ACTIONS = {"none": "watch", "record": "on record", "retrain": "retrain", "investigate": "look at the data"}
 _STAGES = ("ingest", "arrive", "score", "monitor", "retrain", "train", "promote", "rollback")
 
 
@@ -41,6 +43,8 @@ class Night:
     performances: tuple[PerformanceRecord, ...]
     drifts: tuple[DriftRecord, ...]
     retraining: Retraining | None
+    # The newest decision about a retraining, where none came of it.
+    trigger: Trigger | None
     gates: tuple[GateRecord, ...]
 
     @property
@@ -71,6 +75,8 @@ def read_nights(ledger: Ledger, dataset: str, keys: Sequence[str]) -> list[Night
     scorings, performances = by_night(ScoringRecord), by_night(PerformanceRecord)
     drifts, gates = by_night(DriftRecord), by_night(GateRecord)
     retrainings = {retraining.partition_key: retraining for retraining in ledger.retrainings(dataset)}
+    # Newest first: of a night that was decided about again the last decision stays.
+    triggers = {t.partition_key: t for t in reversed(ledger.triggers.list(dataset, first=keys[0]))}
     return [
         Night(
             partition_key=key,
@@ -80,6 +86,7 @@ def read_nights(ledger: Ledger, dataset: str, keys: Sequence[str]) -> list[Night
             performances=performances.get(key, ()),
             drifts=drifts.get(key, ()),
             retraining=retrainings.get(key),
+            trigger=triggers.get(key),
             gates=gates.get(key, ()),
         )
         for key in keys
@@ -139,7 +146,7 @@ def _night_row(night: Night, metric: str) -> tuple[str, ...]:
         ", ".join(f"v{record.model_version}" for record in night.scorings) or NOTHING,
         f"{values[0]:.3f}" if values else NOTHING,
         drift_words(night.drift),
-        action_words(night.retraining),
+        action_words(night),
     )
 
 
@@ -147,17 +154,18 @@ def drift_words(drift: DriftRecord | None) -> str:
     """Return a drift verdict in a few words."""
     if drift is None:
         return NOTHING
-    if not drift.is_alarm and not drift.is_confirmed:
+    if not drift.is_alarm:
         return "calm"
-    return f"{'confirmed' if drift.is_confirmed else 'alarm'}: {', '.join(drift.kinds)}"
+    state = "confirmed" if drift.is_confirmed else "alarm"
+    return f"{state}: {', '.join(drift.kinds)} ({_ACTIONS[drift.action]})"
 
 
-def action_words(retraining: Retraining | None) -> str:
+def action_words(night: Night) -> str:
     """Return what was done about a night's drift, in a few words."""
-    if retraining is None:
-        return NOTHING
-    if retraining.status == "suppressed":
-        return f"none: {retraining.reason.partition(':')[0]}"
+    retraining, trigger = night.retraining, night.trigger
+    if retraining is None or retraining.status == "suppressed":
+        decided = retraining or (trigger if trigger is not None and trigger.verdict == "suppressed" else None)
+        return NOTHING if decided is None else f"none: {decided.reason.partition(':')[0]}"
     model = "" if retraining.model_version is None else f" v{retraining.model_version}"
     return f"retrained:{model} {retraining.status}"
 

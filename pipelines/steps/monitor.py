@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import time
 
-from pipelines.config import DatasetConfig
 from pipelines.errors import NotReadyError
 from pipelines.ledger.ledger import Ledger
-from pipelines.monitoring.calibration import Calibrations
-from pipelines.monitoring.judge import Judge
 from pipelines.monitoring.reference import Reference, read_reference
-from pipelines.monitoring.report import evidently_pages, write_report
+from pipelines.monitoring.report import column_histograms, evidently_pages, write_report
+from pipelines.monitoring.sketch import sketch_table
 from pipelines.monitoring.window import Window, WindowReader
-from pipelines.records import (
-    DriftRecord,
-    PerformanceRecord,
-    ScoringRecord,
-    shift_partition,
-)
+from pipelines.records import DriftRecord, ScoringRecord, shift_partition
 from pipelines.runtime import Runtime
+from pipelines.steps.episodes import follow_episode
+from pipelines.steps.estimates import score_estimates
+from pipelines.steps.faulty_nights import hold_faulty_nights, is_held
 from pipelines.steps.night import PAGE, draw_night
+from pipelines.steps.reconcile import performance_as_known_at
+from pipelines.steps.tell import tell_episode, tell_unsent
+from pipelines.steps.verdict import Night, judge_night
 
 
 def monitor(dataset: str, partition_key: str, *, runtime: Runtime) -> DriftRecord:
-    """Judge one night, draw its pages, and write the verdict down.
+    """Judge one night, draw its pages, write the verdict down, and tell people where they are needed.
 
-    Four kinds of drift are told apart: ``data`` (more features than calm days explain),
-    ``prediction`` (against the holdout's), ``label`` (the target, once known) and ``concept`` (the
-    primary metric over the labelled days, against what the holdout makes plausible). Data and
-    concept drift raise the alarm.
+    Four kinds of drift are told apart: ``data`` (features, one by one and together), ``prediction`` (against
+    the holdout's), ``label`` (the target, once known) and ``concept`` (the primary metric on mature labels).
+    A move that costs the model nothing, as far as is known or expected, is put on record; a loss asks for a
+    retraining; what looks like a fault of the data asks for a person.
 
     Parameters
     ----------
@@ -38,8 +37,8 @@ def monitor(dataset: str, partition_key: str, *, runtime: Runtime) -> DriftRecor
     Returns
     -------
     DriftRecord
-        About the model version that scored the night. Confirmed if it is an alarm, and enough of
-        the last nights (``persistence_nights`` of ``persistence_window``, this one included) were.
+        About the model version that scored the night. A repeat gives the same record, tells nobody twice, and
+        opens no second episode.
 
     Raises
     ------
@@ -49,55 +48,60 @@ def monitor(dataset: str, partition_key: str, *, runtime: Runtime) -> DriftRecor
         If Evidently, the lake or the disk fails; the same night can be judged again.
     """
     started = time.monotonic()
+    judged = runtime.ledger.latest(DriftRecord, dataset, partition_key)
+    if judged is not None and is_held(dataset, partition_key, runtime=runtime):
+        # Its rows are in quarantine because of that verdict: without them there is nothing to judge.
+        return judged
+    version = _scored_by(dataset, partition_key, runtime.ledger)
+    reference = open_reference(dataset, version, runtime=runtime)
     config = runtime.dataset(dataset)
-    scoring = runtime.ledger.latest(ScoringRecord, dataset, partition_key)
+    reader = WindowReader(runtime.lake, dataset, config, runtime.settings.project)
+    window = reader.read(partition_key, version)
+    record = judge_night(Night(dataset, partition_key, version), reference, window, runtime=runtime)
+    record = record.model_copy(update={"report_path": f"{dataset}/{partition_key}/{PAGE}"})
+    _draw(record, reference, window, runtime=runtime)
+    draw_night(dataset, partition_key, runtime=runtime, drift=record)
+    # Written down once its pages are there: a verdict in the ledger has them.
+    record = record.model_copy(update={"duration_seconds": time.monotonic() - started})
+    runtime.ledger.record(record)
+    hold_faulty_nights(record, runtime=runtime)
+    score_estimates(dataset, partition_key, runtime=runtime)
+    episode = follow_episode(record, runtime=runtime)
+    if episode is not None:
+        tell_episode(episode, runtime=runtime)
+        draw_night(dataset, partition_key, runtime=runtime)
+    tell_unsent(runtime=runtime)
+    return record
+
+
+def open_reference(dataset: str, model_version: str, *, runtime: Runtime) -> Reference:
+    """Return what later nights of a model version are compared with; raises as the registry does."""
+    return read_reference(
+        runtime.registry.reference(dataset, model_version),
+        runtime.dataset(dataset),
+        sketch=runtime.registry.reference_sketch(dataset, model_version),
+    )
+
+
+def _scored_by(dataset: str, partition_key: str, ledger: Ledger) -> str:
+    scoring = ledger.latest(ScoringRecord, dataset, partition_key)
     if scoring is None:
         raise NotReadyError(
             f"{dataset} {partition_key} has not been scored: run `holdfast score {dataset} {partition_key}`."
         )
-    version = scoring.model_version
-    reference = read_reference(runtime.registry.reference(dataset, version), config)
-    reader = WindowReader(runtime.lake, dataset, config, runtime.settings.project)
-    window = reader.read(partition_key, version)
-    calibrations = Calibrations(reference, config, runtime.settings.home / "calibration")
-    verdict = Judge(reference, config, calibrations).verdict(dataset, partition_key, version, window)
-    record = _confirmed(verdict, config, runtime.ledger)
-    _draw(record, reference, window, runtime=runtime)
-    draw_night(dataset, partition_key, runtime=runtime, drift=record)
-    # Written down last: a verdict in the ledger has its pages.
-    record = record.model_copy(update={"duration_seconds": time.monotonic() - started})
-    runtime.ledger.record(record)
-    return record
-
-
-def _confirmed(record: DriftRecord, config: DatasetConfig, ledger: Ledger) -> DriftRecord:
-    """Return the record with the alarms of the nights before it counted in."""
-    monitoring = config.monitoring
-    earlier = ledger.history(
-        DriftRecord,
-        record.dataset,
-        first=shift_partition(record.partition_key, 1 - monitoring.persistence_window),
-        last=shift_partition(record.partition_key, -1),
-        subject=record.model_version,
-    )
-    n_alarms = int(record.is_alarm) + sum(night.is_alarm for night in earlier)
-    return record.model_copy(
-        update={
-            "n_alarm_nights": n_alarms,
-            # A calm night confirms nothing, however loud the nights before it were.
-            "is_confirmed": record.is_alarm and n_alarms >= monitoring.persistence_nights,
-            "report_path": f"{record.dataset}/{record.partition_key}/{PAGE}",
-        }
-    )
+    return scoring.model_version
 
 
 def _draw(record: DriftRecord, reference: Reference, window: Window, *, runtime: Runtime) -> None:
     config = runtime.dataset(record.dataset)
     labelled_key = shift_partition(record.partition_key, -config.label_delay_days)
-    folder = runtime.settings.reports / record.dataset / record.partition_key
+    now = sketch_table(window.features, reference.days.grid.select(config.features.columns))
     write_report(
-        folder,
+        runtime.settings.reports / record.dataset / record.partition_key,
         record=record,
-        performance=runtime.ledger.latest(PerformanceRecord, record.dataset, labelled_key),
+        performance=performance_as_known_at(
+            runtime.ledger, record.dataset, labelled_key, record.partition_key
+        ),
         pages=evidently_pages(reference, window, record, config),
+        columns=column_histograms(reference.days.total, now),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from pipelines.monitoring.night_facts import NightFacts, QuarantinedRow, QuarantinedRule
-from pipelines.monitoring.night_page import night_page
+from pipelines.monitoring.pages.night_facts import NightFacts, QuarantinedRow, QuarantinedRule
+from pipelines.monitoring.pages.night_page import night_page
 from pipelines.records import (
     DriftRecord,
     IngestionRecord,
@@ -20,19 +21,14 @@ from pipelines.records import (
     shift_partition,
 )
 from pipelines.runtime import Runtime
+from pipelines.steps.pages import DRAWN_PAGES, episode_of, triggers_of
 from pipelines.storage.engine import connect
 from pipelines.storage.whole_files import write_atomically
 
 PAGE = "index.html"
 _TABLES = {"raw": "quarantine", "features": "quarantine_features", "predictions": "quarantine_predictions"}
 # The page's other files, by the text of their link, in the order in which they are shown.
-_LINKS = {
-    "Data Docs: validation": "validation.html",
-    "Evidently: drift": "drift.html",
-    "Evidently: performance": "performance.html",
-    "JSON: validation": "validation.json",
-    "JSON: drift": "drift.json",
-}
+PAGES = {**DRAWN_PAGES, "JSON: validation": "validation.json", "JSON: drift": "drift.json"}
 _VIEW = "holdfast_shown"
 _N_RULES, _N_EXAMPLES, _MAX_VALUE_CHARS = 20, 3, 200
 
@@ -58,8 +54,9 @@ def draw_night(
         If a store or the disk fails.
     """
     folder = runtime.settings.reports / dataset / partition_key
-    facts = _facts(dataset, partition_key, runtime, drift, folder)
-    write_atomically(folder / PAGE, night_page(facts))
+    facts = night_facts(dataset, partition_key, runtime=runtime, drift=drift)
+    links = {text: name for text, name in PAGES.items() if (folder / name).is_file()}
+    write_atomically(folder / PAGE, night_page(replace(facts, links=links)))
     return folder / PAGE
 
 
@@ -68,15 +65,29 @@ def has_page(dataset: str, partition_key: str, *, runtime: Runtime) -> bool:
     return (runtime.settings.reports / dataset / partition_key / PAGE).is_file()
 
 
-def _facts(
-    dataset: str, partition_key: str, runtime: Runtime, drift: DriftRecord | None, folder: Path
+def night_facts(
+    dataset: str, partition_key: str, *, runtime: Runtime, drift: DriftRecord | None = None
 ) -> NightFacts:
+    """Return all that is on record of a night, without links: where they lead is up to who shows it.
+
+    Parameters
+    ----------
+    drift : DriftRecord, optional
+        The verdict of the moment, where it is not on record yet.
+
+    Raises
+    ------
+    EngineError
+        If a store fails.
+    """
     ledger = runtime.ledger
     labelled = shift_partition(partition_key, -runtime.dataset(dataset).label_delay_days)
     ingestion = ledger.latest(IngestionRecord, dataset, partition_key)
     validation = ledger.latest(ValidationRecord, dataset, partition_key)
     scoring = ledger.latest(ScoringRecord, dataset, partition_key)
-    verdict = drift or ledger.latest(DriftRecord, dataset, partition_key)
+    verdict = ledger.latest(DriftRecord, dataset, partition_key)
+    if drift is not None and (verdict is None or verdict.digest != drift.digest):
+        verdict = drift  # one that was found again is shown as it is on record
     stages = [
         ledger.latest(StageValidationRecord, dataset, partition_key, subject=stage)
         for stage in ("features", "predictions")
@@ -91,8 +102,9 @@ def _facts(
         drift=verdict,
         performance=ledger.latest(PerformanceRecord, dataset, labelled),
         quarantine=_quarantine(dataset, partition_key, runtime),
+        episode=episode_of(ledger, dataset, partition_key),
+        triggers=triggers_of(ledger, dataset, partition_key, partition_key),
         notes=(*_notes(ingestion, validation, scoring), *(verdict.notes if verdict else ())),
-        links={text: name for text, name in _LINKS.items() if (folder / name).is_file()},
     )
 
 

@@ -7,6 +7,7 @@ from pipelines.records import ChampionMove, digest_of, now_utc
 from pipelines.registry.challengers import known_versions
 from pipelines.registry.champion import project_champion, version_before
 from pipelines.runtime import Runtime
+from pipelines.steps.tell import tell_rollback
 
 
 def rollback(
@@ -16,7 +17,8 @@ def rollback(
 
     Without a version, the latest promotion is undone. That is done once: where it was undone
     already, nothing moves and the present champion's move is returned, so that a repeat (a retried
-    task, a second click) never goes one further back. To go further, name the version.
+    task, a second click) never goes one further back. To go further, name the version. People are
+    told of the move.
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ def rollback(
         runtime.registry.bundle(dataset, target)  # is it there, and whole?
         move = _move(runtime, moves[-1], target, actor=actor, reason=reason)
     project_champion(dataset, ledger=runtime.ledger, registry=runtime.registry)
+    if move.action == "rollback":
+        tell_rollback(move, runtime=runtime)
     return move
 
 

@@ -177,7 +177,7 @@ def run_train(project: Path) -> None:
 
 
 def run_evaluate(project: Path) -> None:
-    """Measure the model on its holdout by the production scorer; sample the rows drift is held against."""
+    """Measure the model on its holdout by the production scorer; keep what drift is held against."""
     from pipelines.metrics import evaluate_predictions
     from pipelines.scoring.outcome import with_predictions
     from pipelines.scoring.scorer import Scorer
@@ -209,6 +209,7 @@ def run_evaluate(project: Path) -> None:
     reference = sample_reference(seen, holdout, n_rows=config.monitoring.reference_rows)
     reference = with_predictions(reference, scorer.predict(reference), config)
     write_parquet(reference, folder.outputs / "reference.parquet")
+    _write_sketch(seen, scored, folder, config)
     _write_profile(scored, folder, config)
     _write_plots(holdout, guess, folder.outputs / "plots", config)
 
@@ -232,6 +233,17 @@ def _examples(folder: StageFolder, run: TrainingRun, config: DatasetConfig) -> E
                 "labels, or change `training` in params.yaml."
             )
     return examples
+
+
+def _write_sketch(seen: pa.Table, scored: pa.Table, folder: StageFolder, config: DatasetConfig) -> None:
+    """Count every row of every day: what the days of a night are held against."""
+    import pyarrow as pa
+
+    from pipelines.monitoring.reference_sketch import sketch_reference
+
+    rows = pa.concat_tables([seen, scored.select(seen.column_names)])
+    path = folder.outputs / "reference.sketch"
+    path.write_bytes(sketch_reference(rows, scored, config).to_bytes())
 
 
 def _write_profile(scored: pa.Table, folder: StageFolder, config: DatasetConfig) -> None:

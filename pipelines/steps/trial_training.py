@@ -137,18 +137,19 @@ def score(training: TrialTraining, days: Sequence[str], night: str, *, runtime: 
 
 def monitor(training: TrialTraining, night: str, *, runtime: Runtime) -> str:
     """Judge the last night; return the verdict in words."""
-    from pipelines.monitoring.calibration import Calibrations
-    from pipelines.monitoring.judge import Judge
+    from pipelines.monitoring.performance.concept import judge_performance
     from pipelines.monitoring.reference import read_reference
+    from pipelines.monitoring.significance.judge import Judge
     from pipelines.monitoring.window import WindowReader
 
     dataset, config = training.dataset, runtime.dataset(training.dataset)
-    reference = read_reference(training.folder.outputs / "reference.parquet", config)
+    outputs = training.folder.outputs
+    reference = read_reference(outputs / "reference.parquet", config, sketch=outputs / "reference.sketch")
     reader = WindowReader(runtime.lake, dataset, config, runtime.settings.project)
-    calibrations = Calibrations(reference, config, runtime.settings.home / "calibration")
-    verdict = Judge(reference, config, calibrations).verdict(
-        dataset, night, _VERSION, reader.read(night, _VERSION)
-    )
-    kinds = f" ({', '.join(verdict.kinds)})" if verdict.kinds else ""
-    state = "an alarm" if verdict.is_alarm else "calm"
-    return f"{len(verdict.columns)} columns compared: {state}{kinds}"
+    window = reader.read(night, _VERSION)
+    findings = Judge(reference, config, runtime.settings.home / "calibration").findings(window)
+    newest = shift_partition(night, -config.maturity_days)
+    concept = judge_performance(window.labelled, reference.holdout, config, newest=newest)
+    kinds = [*findings.kinds, *(["concept"] if concept is not None and concept.is_drifted else [])]
+    n_columns = len({column.column for column in findings.columns})
+    return f"{n_columns} columns compared: {' and '.join(kinds) + ' drift' if kinds else 'calm'}"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipelines.errors import NotReadyError
 from pipelines.records import PartitionVersion
@@ -22,7 +22,7 @@ from pipelines.storage.columns import PARTITION_COLUMN
 from pipelines.storage.commits import Rows, Target
 from pipelines.storage.digest import CanonicalStream, Content
 from pipelines.storage.lazy import lazy_dataset
-from pipelines.storage.present import held
+from pipelines.storage.present import changed_partitions, held
 from pipelines.storage.sorting import sorted_rows
 from pipelines.storage.views import create_view
 
@@ -191,9 +191,11 @@ class Lake:
         NotReadyError
             If the table does not exist yet.
         """
-        lazy = self.dataset(dataset, table, version=version)
-        keys = None if partitions is None else pa.array(list(partitions), pa.string())
-        chosen = None if keys is None else pc.field(PARTITION_COLUMN).isin(keys)
+        keys = None if partitions is None else list(partitions)
+        # Looked up before any file becomes part of the dataset: a long history is not gone through.
+        pruned = {} if keys is None else {"file_pruning_predicate": [(PARTITION_COLUMN, "in", keys)]}
+        lazy = lazy_dataset(self._open(dataset, table, version), **pruned)
+        chosen = None if keys is None else pc.field(PARTITION_COLUMN).isin(pa.array(keys, pa.string()))
         names = None if columns is None else list(dict.fromkeys([*columns, PARTITION_COLUMN]))
         found = lazy.to_table(columns=names, filter=chosen)
         return found.cast(pa.schema([_plain_field(field) for field in found.schema]))
@@ -254,6 +256,22 @@ class Lake:
         if not self.exists(dataset, table):
             return -1
         return DeltaTable(self.uri(dataset, table), storage_options=self._options).version()
+
+    def changed_since(self, dataset: str, table: str, version: int) -> set[str]:
+        """Return the keys of partitions whose files have changed since a version of the table.
+
+        The log of the table says so; no row is read. Every partition that has rows counts as changed where
+        that version is not there (any more): -1, as :meth:`version` says of a table that does not exist.
+        """
+        if not self.exists(dataset, table):
+            return set()
+        try:
+            before = self._open(dataset, table, version) if version >= 0 else None
+        except DeltaError:  # cleaned up, or of a table that has been made anew
+            before = None
+        if before is None:
+            return set(self.partition_keys(dataset, table))
+        return changed_partitions(before, self._open(dataset, table, None))
 
     def partition_keys(self, dataset: str, table: str) -> list[str]:
         """Return the keys of all partitions that have rows, in order; none if there is no table."""

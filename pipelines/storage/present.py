@@ -58,6 +58,11 @@ def row_counts(table: DeltaTable) -> dict[str, int | None]:
     return counts
 
 
+def changed_partitions(before: DeltaTable, after: DeltaTable) -> set[str]:
+    """Return the keys of partitions whose files are not the same in two versions of a table."""
+    return {key for key, _ in _files(before) ^ _files(after)}
+
+
 def partition_files(table: DeltaTable, partition_key: str) -> ds.Dataset:
     """Return one partition as a lazy dataset, its files in the order in which a write made them."""
     lazy = lazy_dataset(table, file_pruning_predicate=[(PARTITION_COLUMN, "=", partition_key)])
@@ -74,6 +79,12 @@ def batches_of(lazy: ds.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBa
         fragment_readahead=1,
         use_threads=False,
     )
+
+
+def _files(table: DeltaTable) -> set[tuple[str, str]]:
+    actions = pa.table(table.get_add_actions(flatten=True))
+    found = actions.select([f"partition.{PARTITION_COLUMN}", "path"]).to_pydict()
+    return set(zip(*found.values(), strict=True))
 
 
 def _by_partition(rows: pa.Table) -> dict[str, pa.Table]:

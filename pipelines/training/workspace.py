@@ -104,7 +104,8 @@ class Workspace:
         }
         places = {
             f"HOLDFAST_{field.upper()}": str(value)
-            for field, value in self._settings.model_dump().items()
+            # A stage tells nobody anything: it has no need of people's addresses, which are secrets.
+            for field, value in self._settings.model_dump(exclude={"notify_urls"}).items()
             if value is not None
         }
         return {

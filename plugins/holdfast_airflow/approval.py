@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context
 
+from holdfast_airflow.notifiers import tell_waiting
 from holdfast_airflow.operators import Json
 from holdfast_airflow.outcomes import airflow_outcomes
 from holdfast_airflow.partitions import night_of
@@ -41,7 +42,14 @@ class PromotionApprovalOperator(ApprovalOperator):
             **kwargs,
         )
         self.dataset = dataset
+        self.gate_task_id = gate_task_id
         self.timeout_hours = timeout_hours
+
+    def execute(self, context: Context) -> Any:
+        """Tell people that somebody is waited for, and wait."""
+        gated = context["ti"].xcom_pull(task_ids=self.gate_task_id)
+        tell_waiting(context, dataset=self.dataset, model_version=gated["model_version"])
+        return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Json:
         """Act on the answer, or on its absence."""

@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from holdfast_airflow.forms import answer
+from holdfast_airflow.notifiers import notify_environment
 from holdfast_airflow.outcomes import airflow_outcomes
 from holdfast_airflow.partitions import hand_on, night_of
 from pipelines.errors import HoldfastError, NotReadyError
@@ -24,10 +25,10 @@ Json = dict[str, Any]
 
 
 def open_runtime() -> Runtime:
-    """Open configuration and stores from the task's environment."""
+    """Open configuration and stores from the task's environment, and people's addresses from Airflow."""
     from pipelines.runtime import Runtime
 
-    return Runtime.load()
+    return Runtime.load(notify_environment())
 
 
 class StepOperator(BaseOperator):
@@ -125,31 +126,15 @@ class MonitorOperator(StepOperator):
 
     def run_step(self, context: Context, runtime: Runtime) -> Json:
         """Judge the night's drift."""
+        from pipelines.monitoring.sentences import verdict_sentence
         from pipelines.steps.monitor import monitor
 
         night = night_of(context)
         record = monitor(self.dataset, night, runtime=runtime)
-        verdict = (
-            "drift, confirmed" if record.is_confirmed else "a drift alarm" if record.is_alarm else "calm"
-        )
-        self.log.info(
-            "%s %s: %s; %.0f %% of columns drifted (an alarm at %.0f %%).",
-            *(self.dataset, night, verdict, 100 * record.drifted_fraction, 100 * record.alarm_fraction),
-        )
+        self.log.info("%s %s: %s", self.dataset, night, verdict_sentence(record))
         self.finish(context, night)
         # The columns are many; the ledger and the night's page hold them.
         return record.model_dump(mode="json", exclude={"columns"})
-
-
-class RequestRetrainingOperator(StepOperator):
-    """Hand a retraining that the ledger holds on to ``train_<dataset>``."""
-
-    def run_step(self, context: Context, runtime: Runtime) -> None:
-        """Emit the event; the decision was written down before."""
-        night = night_of(context)
-        retraining = runtime.ledger.retraining(self.dataset, night)
-        self.log.info("Retraining %s as of %s: %s", self.dataset, night, retraining and retraining.reason)
-        self.finish(context, night)
 
 
 class TrainOperator(StepOperator):

@@ -1,17 +1,52 @@
-"""Give a retraining up, so that the next one may start: only one of a dataset is ever open."""
+"""Hand a retraining on, or give it up: only one of a dataset is ever open."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
 from holdfast_airflow.notifiers import what_failed
+from holdfast_airflow.operators import StepOperator
 from holdfast_airflow.partitions import night_of
 from pipelines.errors import HoldfastError
-from pipelines.records import OPEN_RETRAINING, RetrainingStatus
+from pipelines.records import OPEN_RETRAINING, RetrainingStatus, RetrainingVerdict
+
+if TYPE_CHECKING:
+    from pipelines.runtime import Runtime
 
 log = logging.getLogger(__name__)
+
+
+class HandOnRetrainingOperator(StepOperator):
+    """Hand the retraining that was decided on to ``train_<dataset>``.
+
+    The decision is in the ledger before: an event that is lost here is made up for by a later night, and one
+    that comes twice finds its training done.
+
+    Parameters
+    ----------
+    verdict : XComArg
+        What the drift sensor returned: its retraining is as of the newest night of the episode, which need
+        not be the night of this run.
+    """
+
+    template_fields: Sequence[str] = ("verdict",)
+
+    def __init__(self, *, verdict: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.verdict = verdict
+
+    def run_step(self, context: Context, runtime: Runtime) -> None:  # noqa: ARG002 - the verdict says it all
+        """Emit the event with the night as of which to train."""
+        retraining = RetrainingVerdict.model_validate(self.verdict).retraining
+        assert retraining is not None, "the sensor skips what is no `go`"  # noqa: S101
+        self.log.info(
+            "Retraining %s as of %s: %s", *(self.dataset, retraining.partition_key), retraining.reason
+        )
+        self.finish(context, retraining.partition_key)
 
 
 def close_retraining(dataset: str, night: str, *, status: RetrainingStatus, reason: str) -> bool:

@@ -17,7 +17,8 @@ from holdfast_airflow.triggers import RetrainingFinishedTrigger
 class DriftSensor(BaseSensorOperator):
     """Decide about a night's drift; while another retraining is under way, wait without a worker.
 
-    Succeeds where a retraining is to start, and is skipped, with the reason, where none is.
+    Succeeds where a retraining is to start, and is skipped, with the reason, where none is. The event that
+    started it is a hint: what is decided comes from the ledger alone.
 
     Parameters
     ----------
@@ -50,5 +51,5 @@ class DriftSensor(BaseSensorOperator):
         return verdict.to_json()
 
     def decide_again(self, context: Context, event: Json) -> Json:  # noqa: ARG002 - Airflow passes it
-        """Decide anew once the retraining under way has finished: its outcome may change the answer."""
+        """Decide anew: the retraining under way has finished, or was lost, which may change the answer."""
         return self.execute(context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
     from pipelines.ledger.ledger import Ledger
 
 
+# Whoever decides gives up what is abandoned, and hands on again what was lost: now and then it has to look.
+_LOOK_AGAIN_SECONDS = 3600.0
+
+
 class RetrainingFinishedTrigger(BaseTrigger):
-    """Fire once no retraining of a dataset is under way.
+    """Fire once no retraining of a dataset is under way, or after an hour: it may have been lost.
 
     It keeps nothing: a triggerer that starts it anew looks into the ledger again.
 
@@ -25,23 +30,35 @@ class RetrainingFinishedTrigger(BaseTrigger):
         A dataset of ``params.yaml``.
     poll_seconds : float
         How long to wait between two looks.
+    patience_seconds : float
+        When to fire though a retraining is under way.
     """
 
-    def __init__(self, dataset: str, poll_seconds: float) -> None:
+    def __init__(
+        self, dataset: str, poll_seconds: float, patience_seconds: float = _LOOK_AGAIN_SECONDS
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dataset = dataset
         self.poll_seconds = poll_seconds
+        self.patience_seconds = patience_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes the same trigger again, in another process."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"dataset": self.dataset, "poll_seconds": self.poll_seconds}
+        return path, {
+            "dataset": self.dataset,
+            "poll_seconds": self.poll_seconds,
+            "patience_seconds": self.patience_seconds,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, sleep and look again; each look is in a thread, since a database may be slow."""
+        started = time.monotonic()
         ledger = await asyncio.to_thread(_open_ledger)
         try:
             while await self._is_under_way(ledger):
+                if time.monotonic() - started > self.patience_seconds:
+                    break
                 await asyncio.sleep(self.poll_seconds)
         finally:
             ledger.close()

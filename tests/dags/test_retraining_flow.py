@@ -10,8 +10,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.sdk.module_loading import import_string
 
-from holdfast_airflow.operators import RequestFirstTrainingOperator, RequestRetrainingOperator
-from holdfast_airflow.retrainings import close_retraining, retraining_failed
+from holdfast_airflow.operators import RequestFirstTrainingOperator
+from holdfast_airflow.retrainings import HandOnRetrainingOperator, close_retraining, retraining_failed
 from holdfast_airflow.sensors import DriftSensor
 from holdfast_airflow.triggers import RetrainingFinishedTrigger
 from pipelines.errors import EngineError
@@ -48,12 +48,12 @@ def _monitored(ledger: Ledger, night: str, *, is_confirmed: bool) -> None:
             model_version="1",
             window=(night, night),
             columns=(drifted,) if is_confirmed else (),
-            drifted_fraction=float(is_confirmed),
-            alarm_fraction=0.2,
             kinds=("data",) if is_confirmed else (),
+            severity="warning" if is_confirmed else "none",
             is_alarm=is_confirmed,
             is_confirmed=is_confirmed,
             n_alarm_nights=2 * is_confirmed,
+            action="retrain" if is_confirmed else "none",
         )
     )
 
@@ -74,25 +74,44 @@ def test_confirmed_drift_requests_one_retraining_and_hands_it_on(ledger: Ledger,
 
     _champion(ledger)
     _monitored(ledger, NIGHT, is_confirmed=True)
-    assert _sensor().execute(make_context(night=NIGHT))["verdict"] == "go"
+    verdict = _sensor().execute(make_context(night=NIGHT))
+    assert verdict["verdict"] == "go"
     retrain = assets_of("flights").retrain
-    request = RequestRetrainingOperator(task_id="request", dataset="flights", outlets=[retrain])
+    request = HandOnRetrainingOperator(
+        task_id="request", dataset="flights", verdict=verdict, outlets=[retrain]
+    )
     context = make_context(night=NIGHT)
     request.execute(context)
     assert context["outlet_events"][retrain].partition_keys == {NIGHT}
     assert [r.status for r in ledger.retrainings("flights")] == ["requested"]
 
 
+def test_a_late_night_hands_on_a_retraining_as_of_the_newest_one(ledger: Ledger, make_context: Any) -> None:
+    from holdfast_airflow.assets import assets_of
+
+    _champion(ledger)
+    for night in (NIGHT, NEXT_NIGHT):
+        _monitored(ledger, night, is_confirmed=True)
+    verdict = _sensor().execute(make_context(night=NIGHT))
+    retrain = assets_of("flights").retrain
+    context = make_context(night=NIGHT)
+    HandOnRetrainingOperator(
+        task_id="request", dataset="flights", verdict=verdict, outlets=[retrain]
+    ).execute(context)
+    assert context["outlet_events"][retrain].partition_keys == {NEXT_NIGHT}
+
+
 def test_a_second_night_waits_without_a_worker_and_then_decides_anew(
     ledger: Ledger, make_context: Any
 ) -> None:
     _champion(ledger)
-    for night in (NIGHT, NEXT_NIGHT):
-        _monitored(ledger, night, is_confirmed=True)
+    _monitored(ledger, NIGHT, is_confirmed=True)
     _sensor().execute(make_context(night=NIGHT))
+    _monitored(ledger, NEXT_NIGHT, is_confirmed=True)
     with pytest.raises(TaskDeferred) as deferred:
         _sensor().execute(make_context(night=NEXT_NIGHT))
-    assert deferred.value.trigger.serialize()[1] == {"dataset": "flights", "poll_seconds": 7}
+    kept = deferred.value.trigger.serialize()[1]
+    assert kept == {"dataset": "flights", "poll_seconds": 7, "patience_seconds": 3600}
 
     ledger.update_retraining("flights", NIGHT, status="refused")
     resume = getattr(_sensor(), deferred.value.method_name)
@@ -130,6 +149,17 @@ def test_the_trigger_fires_only_when_the_retraining_is_over_also_after_a_restart
         return await asyncio.wait_for(second, timeout=30)
 
     assert asyncio.run(restart_then_finish()) == {"dataset": "flights"}
+
+
+def test_the_trigger_fires_for_another_look_though_a_retraining_is_under_way(ledger: Ledger) -> None:
+    ledger.open_retraining("flights", NIGHT, status="requested", reason="drift")
+    trigger = RetrainingFinishedTrigger("flights", POLL_SECONDS, patience_seconds=3 * POLL_SECONDS)
+    assert asyncio.run(asyncio.wait_for(_first_event(trigger), timeout=30)) == {"dataset": "flights"}
+    assert ledger.retraining_in_flight("flights") is not None
+
+
+def test_a_trigger_from_before_it_had_patience_is_made_again(ledger: Ledger) -> None:
+    assert RetrainingFinishedTrigger(dataset="flights", poll_seconds=1).patience_seconds == 3600
 
 
 def test_the_trigger_sits_out_a_database_that_is_away(ledger: Ledger, caplog: Any) -> None:
@@ -190,17 +220,6 @@ def test_a_callback_that_can_do_nothing_says_so(
     retraining_failed(make_context(**context) if "night" in context else context)
     assert ledger.retraining_in_flight("flights") is not None
     assert "retraining" in caplog.text
-
-
-def test_a_failure_is_told_in_one_message(make_context: Any, caplog: pytest.LogCaptureFixture) -> None:
-    from holdfast_airflow.notifiers import tell_failure
-
-    tell_failure(make_context("ingest_flights", night=NIGHT))
-    assert [r.getMessage() for r in caplog.records if r.name == "holdfast_airflow.notifiers"] == [
-        "ingest_flights.a-task failed for 2013-07-04 in run a-run at try 3; its log says why. Next: mend the "
-        "cause and clear the failed task; a repeat is harmless. The Dag's page says what else can be done by "
-        "hand."
-    ]
 
 
 def test_a_rejection_ends_the_retraining_and_skips_the_promotion(ledger: Ledger, make_context: Any) -> None:

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 import pytest
 from fastapi import FastAPI
+from watched_world import DATASET, HOSTILE, LAST, NIGHTS, make_watched_world
 
-HOSTILE = "</script><script>alert(1)</script>"
+from pipelines.config import PROJECT_ROOT, load_params, load_settings
+from pipelines.monitoring.pages.places import column_id
+from pipelines.runtime import Runtime
+
 FORGED_NAME = '"><img src=x onerror=alert(1)>.html'
 OUTSIDE = "outside the reports"
 
@@ -68,34 +72,31 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("stack") / "reports"
-    for day in range(1, 41):
-        folder = root / "flights" / f"2013-{6 + day // 31:02d}-{day % 31 + 1:02d}"
-        folder.mkdir(parents=True)
-        (folder / "index.html").write_text(f"<h1>{folder.name}</h1>{HOSTILE}", encoding="utf-8")
-    newest = root / "flights" / "2013-07-10"
-    (newest / "drift.html").write_text(HOSTILE, encoding="utf-8")
-    (newest / "validation.html").write_text(HOSTILE, encoding="utf-8")
-    (newest / "drift.json").write_text("{}", encoding="utf-8")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    runtime = make_watched_world(tmp_path_factory.mktemp("watched") / "home")
+    root = runtime.settings.reports
+    newest = root / DATASET / LAST
+    for name in ("drift.html", "validation.html"):
+        (newest / name).write_text(HOSTILE, encoding="utf-8")
+    (newest / "index.html").write_text(HOSTILE, encoding="utf-8")
     (newest / FORGED_NAME).write_text("x", encoding="utf-8")
     (newest / ".index.html.tmp").write_text("half", encoding="utf-8")
     (newest / ".hidden.html").write_text("half", encoding="utf-8")
     (newest / "model.pkl").write_text("x", encoding="utf-8")
-    (root / "Not A Dataset").mkdir()
     (root.parent / "secret.html").write_text(OUTSIDE, encoding="utf-8")
     (newest / "link.html").symlink_to(root.parent / "secret.html")
-    return root
+    return runtime
 
 
 @pytest.fixture(scope="module")
-def airflow_app(airflow_database: None, reports: Path) -> Iterator[FastAPI]:
+def airflow_app(airflow_database: None, world: Runtime) -> Iterator[FastAPI]:
     """Give Airflow's own web app, with our plugin as Airflow loads it."""
     from airflow import plugins_manager
     from airflow.api_fastapi.app import create_app
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOLDFAST_REPORTS", str(reports))
+        patch.setenv("HOLDFAST_HOME", str(world.settings.home))
+        patch.setenv("HOLDFAST_PARAMS", str(world.settings.params))
         plugins_manager._get_plugins.cache_clear()
         plugins_manager.get_fastapi_plugins.cache_clear()
         with warnings.catch_warnings():
@@ -119,28 +120,53 @@ def user(airflow_app: FastAPI) -> Client:
     return Client(airflow_app, headers=((b"authorization", f"Bearer {token}".encode()),))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/holdfast/",
-        "/holdfast/?dataset=flights",
-        "/holdfast/reports/flights/2013-07-10/index.html",
-        "/holdfast/reports/none",
-    ],
-)
-def test_without_login_every_page_is_refused(stranger: Client, path: str) -> None:
-    assert stranger.get(path).status_code == 401
+def addresses() -> list[str]:
+    """Return one address of each route of ours, and a few more."""
+    night = f"{DATASET}/{LAST}"
+    return [
+        "/",
+        f"/drift/{DATASET}",
+        f"/drift/{DATASET}?last=2013-06-30&from=3",
+        f"/drift/{night}/temp",
+        f"/drift/{night}/{column_id(HOSTILE)}",
+        f"/night/{night}",
+        f"/nights/{DATASET}",
+        f"/show/{night}/drift.html",
+        f"/reports/{night}/index.html",
+        f"/reports/{night}/drift.json",
+    ]
 
 
-def test_every_route_of_the_app_demands_the_login(reports: Path) -> None:
+# Under these there is nothing: not even that is told to a stranger.
+NOWHERE = ("/nothing-here", "/openapi.json", "/docs", "/drift", "/drift/trips/2013-07-11", "/reports/none")
+
+
+def test_every_route_demands_the_login_and_is_among_the_addresses_tried(
+    airflow_app: FastAPI, world: Runtime
+) -> None:
     from airflow.api_fastapi.core_api.security import get_user
 
     from holdfast_airflow.views.app import build_app
 
-    app = build_app(reports)
-    assert len(app.routes) == 2
-    for route in app.routes:
+    tried = set()
+    for route in build_app(world.settings).routes:
         assert get_user in [d.call for d in route.dependant.dependencies]  # type: ignore[attr-defined]
+        found = [a for a in (*addresses(), *NOWHERE) if route.path_regex.match(a.partition("?")[0])]  # type: ignore[attr-defined]
+        assert found, route
+        tried |= set(found)
+    assert tried == {*addresses(), *NOWHERE}
+
+
+@pytest.mark.parametrize("address", [*addresses(), *NOWHERE])
+def test_without_login_every_address_is_refused(stranger: Client, address: str) -> None:
+    answer = stranger.get(f"/holdfast{address}")
+    assert answer.status_code in (401, 403)
+    assert DATASET not in answer.text
+
+
+@pytest.mark.parametrize("address", addresses())
+def test_with_login_every_address_answers(user: Client, address: str) -> None:
+    assert user.get(f"/holdfast{address}").status_code == 200
 
 
 class _Page(HTMLParser):
@@ -155,28 +181,106 @@ class _Page(HTMLParser):
         self.links += [value or "" for name, value in attributes if name == "href"]
 
 
-def test_nights_are_listed_newest_first_and_older_ones_are_a_click_away(user: Client) -> None:
-    answer = user.get("/holdfast/")
-    page = _Page(answer.text)
-    summaries = [link.split("/")[2] for link in page.links if link.endswith("index.html")]
-    assert len(summaries) == 30
-    assert summaries == sorted(summaries, reverse=True)
-    older = _Page(user.get("/holdfast/" + page.links[-1]).text)
-    rest = [link.split("/")[2] for link in older.links if link.endswith("index.html")]
-    assert len(set(summaries) | set(rest)) == 40
-    assert "Not A Dataset" not in answer.text
+def test_every_link_of_every_page_leads_somewhere(user: Client) -> None:
+    seen, left = set(), ["/holdfast/"]
+    while left:
+        address = left.pop()
+        path = address.partition("?")[0]
+        if path in seen or "/reports/" in path:
+            continue
+        seen.add(path)
+        answer = user.get(address)
+        assert answer.status_code == 200, address
+        assert len(answer.text.encode()) <= 300_000, address
+        page = _Page(answer.text)
+        assert not {"script", "img"} & set(page.tags), address
+        left += [urljoin(address, link) for link in page.links if not link.startswith("#")]
+    # All nights, and every column on each: the map leads to all of them.
+    assert len(seen) >= 30 * (1 + 11)
 
 
-def test_a_hostile_file_name_stays_a_name(user: Client) -> None:
-    page = _Page(user.get("/holdfast/").text)
-    assert not {"img", "script"} & set(page.tags)
-    link = next(link for link in page.links if "onerror" in link)
-    assert user.get(f"/holdfast/{link}").text == "x"
+@pytest.mark.parametrize(
+    "address",
+    [
+        *NOWHERE,
+        "/drift/nosuch",
+        "/drift/trips?last=2013-02-30",
+        "/drift/trips/2013-07-11/nosuch",
+        "/drift/trips/2012-07-11/temp",
+        "/night/trips/2012-07-11",
+        "/night/trips/tonight",
+        "/night/nosuch/2013-07-11",
+        "/nights/nosuch",
+        "/show/trips/2013-07-11/nosuch.html",
+        "/show/trips/2013-07-11/..%2F..%2Fsecret.html",
+    ],
+)
+def test_what_is_not_on_record_is_not_found(user: Client, address: str) -> None:
+    assert user.get(f"/holdfast{address}").status_code == 404
+
+
+def test_the_list_of_nights_is_newest_first_and_older_ones_are_a_click_away(world: Runtime) -> None:
+    from pipelines.steps.pages import night_lines
+
+    newest, before = night_lines(DATASET, runtime=world, limit=20)
+    assert [line.night for line in newest] == list(reversed(NIGHTS))[:20]
+    older, end = night_lines(DATASET, runtime=world, before=before, limit=20)
+    assert [line.night for line in older] == list(reversed(NIGHTS))[20:]
+    assert end is None
+
+
+def test_a_report_is_framed_without_our_login(user: Client) -> None:
+    answer = user.get(f"/holdfast/show/{DATASET}/{LAST}/drift.html")
+    assert 'sandbox="allow-scripts"' in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "frame-src 'self'" in policy
+    assert "script-src" not in policy
+
+
+def test_a_dataset_that_is_added_has_its_page_without_a_restart(tmp_path: Path) -> None:
+    from holdfast_airflow.views.open_runtime import OpenRuntime
+    from holdfast_airflow.views.pages import health
+
+    runtime = make_watched_world(tmp_path / "home")
+    open_runtime = OpenRuntime(runtime.settings)
+    assert "flights" not in health(open_runtime())
+    shipped = (PROJECT_ROOT / "params.yaml").read_text(encoding="utf-8")
+    runtime.settings.params.write_text(shipped, encoding="utf-8")
+    assert "flights" in health(open_runtime())
+    open_runtime().ledger.close()
+
+
+def test_a_broken_configuration_is_said_where_a_person_looks(airflow_app: FastAPI, tmp_path: Path) -> None:
+    from airflow.api_fastapi.core_api.security import get_user
+
+    from holdfast_airflow.views.app import build_app
+
+    broken = tmp_path / "params.yaml"
+    broken.write_text("datasets: 3")
+    settings = load_settings({"HOLDFAST_HOME": str(tmp_path), "HOLDFAST_PARAMS": str(broken)})
+    app = build_app(settings)
+    app.dependency_overrides[get_user] = lambda: "somebody"
+    answer = Client(app).get("/")
+    assert answer.status_code == 503
+    assert "can’t read its record" in answer.text
+    assert "params.yaml" in answer.text
+
+
+def test_a_home_without_nights_says_so(tmp_path: Path) -> None:
+    from holdfast_airflow.views import pages
+
+    settings = load_settings({"HOLDFAST_HOME": str(tmp_path)})
+    runtime = Runtime(settings=settings, params=load_params(PROJECT_ROOT / "params.yaml"))
+    assert "No night yet" in pages.health(runtime)
+    assert "No night was judged yet" in (pages.drift(runtime, "flights", None, 0) or "")
+    assert "No nights." in (pages.nights(runtime, "flights", None) or "")
+    assert pages.night(runtime, "flights", "2013-01-01") is None
+    runtime.ledger.close()
 
 
 @pytest.mark.parametrize("name", ["index.html", "validation.html", "drift.html"])
 def test_nothing_in_a_report_can_act_with_our_login(user: Client, name: str) -> None:
-    answer = user.get(f"/holdfast/reports/flights/2013-07-10/{name}")
+    answer = user.get(f"/holdfast/reports/trips/2013-07-11/{name}")
     policy = dict(
         part.strip().partition(" ")[::2] for part in answer.headers["content-security-policy"].split(";")
     )
@@ -194,19 +298,22 @@ def test_nothing_in_a_report_can_act_with_our_login(user: Client, name: str) -> 
 
 @pytest.mark.parametrize("name", ["index.html", "validation.html"])
 def test_pages_of_our_own_run_no_script_at_all(user: Client, name: str) -> None:
-    policy = user.get(f"/holdfast/reports/flights/2013-07-10/{name}").headers["content-security-policy"]
+    policy = user.get(f"/holdfast/reports/trips/2013-07-11/{name}").headers["content-security-policy"]
     assert "script-src" not in policy
     assert "sandbox" not in policy, "its links keep the login"
 
 
 def test_json_is_never_taken_for_a_page(user: Client) -> None:
-    answer = user.get("/holdfast/reports/flights/2013-07-10/drift.json")
+    answer = user.get("/holdfast/reports/trips/2013-07-11/drift.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_list_runs_no_script(user: Client) -> None:
-    policy = user.get("/holdfast/").headers["content-security-policy"]
+@pytest.mark.parametrize(
+    "address", ["/", f"/drift/{DATASET}", f"/night/{DATASET}/{LAST}", f"/nights/{DATASET}"]
+)
+def test_our_pages_run_no_script(user: Client, address: str) -> None:
+    policy = user.get(f"/holdfast{address}").headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
 
@@ -215,18 +322,18 @@ def test_the_list_runs_no_script(user: Client) -> None:
     "path",
     [
         pytest.param("../secret.html", id="up"),
-        pytest.param("flights/../../secret.html", id="up-from-within"),
+        pytest.param("trips/../../secret.html", id="up-from-within"),
         pytest.param("..%2Fsecret.html", id="encoded"),
         pytest.param("%2e%2e/secret.html", id="encoded-dots"),
         pytest.param("..%5Csecret.html", id="backslash"),
         pytest.param("/etc/passwd", id="absolute"),
         pytest.param("%2Fetc%2Fpasswd", id="encoded-absolute"),
-        pytest.param("flights/2013-07-10/link.html", id="link-out"),
-        pytest.param("flights/2013-07-10/.hidden.html", id="hidden"),
-        pytest.param("flights/2013-07-10/model.pkl", id="other-type"),
-        pytest.param("flights/2013-07-10", id="folder"),
-        pytest.param("flights/2013-07-10/index.html%00", id="null-byte"),
-        pytest.param("flights/2013-07-11/index.html", id="no-such-night"),
+        pytest.param("trips/2013-07-11/link.html", id="link-out"),
+        pytest.param("trips/2013-07-11/.hidden.html", id="hidden"),
+        pytest.param("trips/2013-07-11/model.pkl", id="other-type"),
+        pytest.param("trips/2013-07-11", id="folder"),
+        pytest.param("trips/2013-07-11/index.html%00", id="null-byte"),
+        pytest.param("trips/2012-07-11/index.html", id="no-such-night"),
         pytest.param("x" * 5000 + ".html", id="too-long"),
     ],
 )
@@ -240,7 +347,7 @@ def test_nothing_but_reports_is_served(user: Client, path: str) -> None:
     "path",
     [
         "../secret.html",
-        "flights/../../secret.html",
+        "trips/../../secret.html",
         "/etc/passwd",
         "a\\b.html",
         "",
@@ -248,19 +355,10 @@ def test_nothing_but_reports_is_served(user: Client, path: str) -> None:
         "a\x00.html",
     ],
 )
-def test_no_address_leads_out_of_the_reports(reports: Path, path: str) -> None:
+def test_no_address_leads_out_of_the_reports(world: Runtime, path: str) -> None:
     from holdfast_airflow.views.reports import find_report
 
-    assert find_report(reports, path) is None
-
-
-def test_a_stack_without_reports_says_so(tmp_path: Path) -> None:
-    from holdfast_airflow.views.pages import nights_page
-    from holdfast_airflow.views.reports import datasets_with_reports, list_nights
-
-    assert datasets_with_reports(tmp_path / "none") == []
-    assert list_nights(tmp_path, "../etc", limit=3) == []
-    assert "No night has been monitored" in nights_page({}, page_size=30)
+    assert find_report(world.settings.reports, path) is None
 
 
 def test_the_page_is_in_airflows_menu(airflow_app: FastAPI) -> None:

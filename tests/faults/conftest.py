@@ -69,6 +69,8 @@ def processes() -> multiprocessing.context.ForkServerContext:
             "pipelines.steps.validate",
             "pipelines.steps.score",
             "pipelines.steps.promote",
+            "pipelines.steps.retrain",
+            "pipelines.steps.tell",
         ]
     )
     return context

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -50,6 +51,19 @@ def charset_normalizer(_: Path) -> None:
     best = from_bytes("Température à Québec, déjà élevée; près de la forêt".encode("latin-1")).best()
     assert best is not None
     assert "Québec" in str(best)
+
+
+@case
+def playwright(_: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.set_content("<h1>calm</h1>")
+        assert page.get_by_role("heading").inner_text() == "calm"
+        browser.close()
 
 
 @case
@@ -182,6 +196,41 @@ def typer_rich_httpx_tenacity_psutil(_: Path) -> None:
     assert httpx.Client(transport=transport).get("http://127.0.0.1/x").text == "/x"
     assert tenacity.Retrying(stop=tenacity.stop_after_attempt(1))(lambda: 7) == 7
     assert psutil.Process().is_running()
+
+
+@case
+def apprise(_: Path) -> None:
+    from threading import Thread
+    from wsgiref.simple_server import make_server
+
+    import apprise
+
+    received = []
+
+    def take(environ, start_response):
+        received.append(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        start_response("200 OK", [])
+        return [b""]
+
+    with make_server("127.0.0.1", 0, take) as server:
+        serving = Thread(target=server.handle_request)
+        serving.start()
+        sender = apprise.Apprise()
+        assert sender.add(f"json://127.0.0.1:{server.server_port}/")
+        assert sender.notify(title="drift", body="temp moved")
+        serving.join()
+    assert b"temp moved" in received[0]
+
+
+@case
+def prometheus_client(_: Path) -> None:
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+    from prometheus_client.parser import text_string_to_metric_families
+
+    registry = CollectorRegistry()
+    Gauge("drift", "Columns.", ["dataset"], registry=registry).labels("flights").set(3)
+    (family,) = text_string_to_metric_families(generate_latest(registry).decode())
+    assert family.samples[0].value == 3
 
 
 @case

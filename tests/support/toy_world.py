@@ -27,6 +27,8 @@ from pipelines.bundle.description import BundleDescription, TrainingNotes, Trees
 from pipelines.bundle.files import write_bundle
 from pipelines.config import Params, load_settings
 from pipelines.features.encoding import CategoricalColumn, Encoding, NumericColumn
+from pipelines.monitoring.reference_sketch import ReferenceSketch
+from pipelines.monitoring.sketch import learn_grid, sketch_days
 from pipelines.records import (
     TrainedModel,
     TrainingRecord,
@@ -247,9 +249,11 @@ def write_outputs(folder: Path, model: Stumps) -> str:
     (folder / "metrics.json").write_text(json.dumps({"auc": 0.7}))
     pq.write_table(pa.table({"row_id": ["a"], "x": [0.5], "prediction": [0.5]}), folder / "reference.parquet")
     seen = pa.table({"partition_key": [FIRST], "x": [0.5]})
+    days = sketch_days(seen, learn_grid(seen, numeric=["x"], categorical=[]))
+    (folder / "reference.sketch").write_bytes(ReferenceSketch(days, days).to_bytes())
     profile = learn({"raw": seen, "features": seen})
     (folder / "reference_profile.json").write_text(profile.model_dump_json())
-    return write_bundle(folder / "bundle", *_bundle(model))
+    return write_bundle(folder / "bundle", *stump_bundle(model))
 
 
 def challenge(runtime: Runtime, folder: Path, model: Stumps = STRONG, **changes: Any) -> str:
@@ -305,19 +309,23 @@ def _row_ids(day: str) -> list[str]:
     return [f"{day}|{n:03d}" for n in range(_ROWS_A_DAY)]
 
 
-def _bundle(model: Stumps) -> tuple[BundleDescription, dict[str, Any], pa.Table]:
+def stump_bundle(
+    model: Stumps,
+    *,
+    numeric: Sequence[str] = ("x", "late_rate_1d"),
+    categorical: str = "site",
+    target: str = "y",
+) -> tuple[BundleDescription, dict[str, Any], pa.Table]:
+    """Return what :func:`write_bundle` takes: stumps over the first of the numeric columns."""
     thresholds, height = model.thresholds, model.height
     n_trees = len(thresholds)
     description = BundleDescription(
         candidate="stumps",
         task=model.task,
-        target="y",
+        target=target,
         encoding=Encoding(
-            numeric=(
-                NumericColumn(name="x", mean=0.0, std=1.0),
-                NumericColumn(name="late_rate_1d", mean=0.5, std=0.1),
-            ),
-            categorical=(CategoricalColumn(name="site", levels=("north", "south")),),
+            numeric=tuple(NumericColumn(name=name, mean=0.0, std=1.0) for name in numeric),
+            categorical=(CategoricalColumn(name=categorical, levels=("north", "south")),),
         ),
         architecture=TreesArchitecture(
             n_trees=n_trees, n_nodes=3 * n_trees, n_category_splits=0, category_width=3
@@ -343,9 +351,9 @@ def _bundle(model: Stumps) -> tuple[BundleDescription, dict[str, Any], pa.Table]
     predictions = 1 / (1 + np.exp(-total)) if model.task == "binary" else total
     golden = pa.table(
         {
-            "x": x,
-            "late_rate_1d": np.full(20, 0.5),
-            "site": ["north", "elsewhere"] * 10,
+            **dict.fromkeys(numeric, np.full(20, 0.5)),
+            numeric[0]: x,
+            categorical: ["north", "elsewhere"] * 10,
             "prediction": predictions + model.golden_error,
         }
     )

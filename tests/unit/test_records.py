@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipelines.errors import ConfigError, EngineError, HoldfastError, ValidationFailed
 from pipelines.records import (
+    DriftRecord,
     ScoringRecord,
     digest_of,
     now_utc,
@@ -85,3 +86,27 @@ def test_a_message_is_bounded_however_large_the_data():
 )
 def test_an_error_knows_whether_a_retry_can_help(error, is_retryable):
     assert error.is_retryable is is_retryable
+
+
+def test_a_verdict_of_an_old_ledger_is_read_without_what_is_retired():
+    old = {
+        "dataset": "flights",
+        "partition_key": "2013-07-04",
+        "model_version": "1",
+        "window": ["2013-06-28", "2013-07-04"],
+        "columns": [
+            {"column": "temp", "method": "wasserstein", "distance": 0.4, "threshold": 0.2, "is_drifted": True}
+        ],
+        "drifted_fraction": 0.4,
+        "alarm_fraction": 0.2,
+        "performance_metric": "auc",
+        "performance_value": 0.7,
+        "performance_floor": 0.72,
+        "kinds": ["data"],
+        "is_alarm": True,
+        "is_confirmed": False,
+        "n_alarm_nights": 1,
+    }
+    read = DriftRecord.model_validate(old)
+
+    assert (read.is_alarm, read.columns[0].column, read.action) == (True, "temp", "none")

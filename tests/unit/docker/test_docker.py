@@ -101,7 +101,8 @@ def test_every_secret_must_be_given_and_none_has_a_default():
     assert secrets == example_secrets()
     for name in secrets:
         assert f"${{{name}:?" in text
-    assert set(variables(text)) - secrets == {"HOLDFAST_WORKER_QUEUES"}
+    optional = {"HOLDFAST_WORKER_QUEUES", "HOLDFAST_NOTIFY_URLS", "HOLDFAST_PAGES_URL"}
+    assert set(variables(text)) - secrets == optional
 
 
 def test_the_example_of_the_secrets_gives_none_away():

@@ -75,6 +75,14 @@ def test_latest_and_history_are_narrowed_as_asked(ledger):
     assert ledger.latest(PerformanceRecord, "flights") is None
 
 
+def test_the_newest_partition_is_by_date_not_by_age(ledger):
+    for day in ("2013-07-05", "2013-07-03"):
+        ledger.record(scoring(day))
+    assert ledger.newest_partition(ScoringRecord, "flights") == "2013-07-05"
+    assert ledger.newest_partition(ScoringRecord, "bikes") is None
+    assert ledger.newest_partition(PerformanceRecord, "flights") is None
+
+
 def test_history_gives_the_newest_revision_only(ledger):
     ledger.record(scoring(n_rows=1))
     ledger.record(scoring(n_rows=2))

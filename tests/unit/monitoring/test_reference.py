@@ -8,6 +8,8 @@ import pytest
 
 from pipelines.errors import IntegrityError
 from pipelines.monitoring.reference import category_codes, numeric_values, read_reference
+from pipelines.monitoring.reference_sketch import sketch_reference
+from pipelines.records import partition_range
 
 
 def test_holdout_is_what_the_model_was_not_trained_on(reference):
@@ -46,7 +48,75 @@ def test_warm_up_of_history_features_is_left_out(config_with, as_reference, make
     features = {"sql": "toy.sql", "numeric": ["temp", "speed"], "categorical": ["kind"]}
     config = config_with(features=features | {"history_days": history_days})
     found = as_reference(make_table("2013-01-01", "2013-01-14"), config)
-    assert min(found.table["partition_key"].to_pylist()) == first
+    assert min(found.table["partition_key"].to_pylist()) == found.days.days[0] == first
+
+
+def test_sketches_are_of_the_rows_where_the_training_left_none(reference, config):
+    assert reference.days.grid.columns == ("temp", "speed", "late", "kind")
+    assert reference.days.days == tuple(partition_range("2013-01-01", "2013-02-25"))
+    assert reference.days.total.n_rows == reference.table.num_rows
+    assert reference.holdout_days.grid.columns == ("prediction", "late")
+    assert reference.holdout_days.days == tuple(partition_range("2013-02-12", "2013-02-25"))
+    assert reference.days.total.mean("temp") == pytest.approx(numeric_values(reference.table, "temp").mean())
+
+
+def test_sketches_of_the_training_count_all_its_rows(tmp_path, config, make_table):
+    rows = make_table("2013-01-01", "2013-01-20", holdout_from="2013-01-15", per_day=60)
+    path = tmp_path / "reference.sketch"
+    path.write_bytes(sketch_reference(rows, rows.filter(rows["is_holdout"]), config).to_bytes())
+    sample = rows.take(list(range(0, rows.num_rows, 20)))
+    pq.write_table(sample, tmp_path / "reference.parquet")
+    found = read_reference(tmp_path / "reference.parquet", config, sketch=path)
+    assert found.table.num_rows == 60
+    assert (found.days.total.n_rows, found.holdout_days.total.n_rows) == (1_200, 360)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        pytest.param({"numeric": ["temp"], "categorical": ["kind"]}, id="column-that-was-not-watched"),
+        pytest.param({"numeric": ["temp"], "categorical": ["kind", "speed"]}, id="column-of-another-kind"),
+    ],
+)
+def test_sketches_that_lack_what_is_watched_now_are_made_anew(
+    tmp_path, config, config_with, make_table, features
+):
+    rows = make_table("2013-02-10", "2013-02-14")
+    then = config_with(features={"sql": "toy.sql", **features})
+    (tmp_path / "reference.sketch").write_bytes(sketch_reference(rows, rows, then).to_bytes())
+    pq.write_table(rows, tmp_path / "reference.parquet")
+    found = read_reference(tmp_path / "reference.parquet", config, sketch=tmp_path / "reference.sketch")
+    assert found.days.grid.columns == ("temp", "speed", "late", "kind")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda path: path.write_bytes(b""), id="empty"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-9]), id="cut-off"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[8:]), id="only-half-of-it"),
+        pytest.param(lambda path: path.unlink(), id="absent"),
+    ],
+)
+def test_spoilt_sketches_are_refused(tmp_path, config, make_table, spoil):
+    rows = make_table("2013-02-10", "2013-02-14")
+    path = tmp_path / "reference.sketch"
+    path.write_bytes(sketch_reference(rows, rows, config).to_bytes())
+    pq.write_table(rows, tmp_path / "reference.parquet")
+    spoil(path)
+    with pytest.raises(IntegrityError, match="sketch"):
+        read_reference(tmp_path / "reference.parquet", config, sketch=path)
+
+
+def test_target_and_prediction_of_many_classes_are_categories(config_with, as_reference, make_table):
+    rows = make_table("2013-02-10", "2013-02-14", per_day=10)
+    config = config_with(task="multiclass", classes=["low", "middle", "high"])
+    rows = rows.set_column(rows.column_names.index("prediction"), "prediction", [["low", "high"] * 25])
+    for number in range(3):
+        rows = rows.append_column(f"probability_{number}", [[1 / 3] * 50])
+    found = as_reference(rows, config)
+    assert found.holdout_days.grid.categorical["prediction"] == ("high", "low")
+    assert set(found.days.grid.categorical["late"]) == {"0", "1"}
 
 
 def test_numbers_that_are_not_finite_count_as_unknown():

@@ -19,6 +19,7 @@ from toy_world import DATASET
 
 from pipelines.bundle.files import bundle_digest, read_bundle
 from pipelines.errors import ConfigError, EngineError, IntegrityError
+from pipelines.monitoring.reference_sketch import read_reference_sketch
 from pipelines.records import TrainedModel, TrainingRecord
 from pipelines.registry.engine import engine_errors, open_client
 from pipelines.registry.local_copies import file_digest
@@ -171,6 +172,19 @@ def test_bundle_and_reference_come_back_as_they_were_trained(world: Runtime, tra
     assert bundle_digest(bundle) == trained.bundle_digest
     assert read_bundle(bundle).description.candidate == "stumps"
     assert file_digest(reference) == trained.reference_digest
+    sketch = world.registry.reference_sketch(DATASET, "1")
+    assert sketch is not None
+    assert file_digest(sketch) == trained.sketch_digest
+    assert read_reference_sketch(sketch).days.days == (toy_world.FIRST,)
+
+
+def test_a_model_from_before_sketches_were_kept_has_none(world: Runtime, trained: TrainedModel) -> None:
+    older = trained.model_copy(update={"sketch_digest": ""})
+    record = TrainingRecord(
+        dataset=DATASET, partition_key=trained.partition_key, model_version="1", trained=older
+    )
+    world.ledger.record(record)
+    assert world.registry.reference_sketch(DATASET, "1") is None
 
 
 def test_a_tampered_artifact_is_refused_by_the_ledgers_digest(

@@ -111,12 +111,12 @@ def drift(key: str, version: str, *, is_confirmed: bool = False, is_alarm: bool 
         model_version=version,
         window=(key, key),
         columns=(),
-        drifted_fraction=0.5,
-        alarm_fraction=0.2,
         kinds=("data", "concept") if is_alarm else (),
         is_alarm=is_alarm,
         is_confirmed=is_confirmed,
         n_alarm_nights=2 if is_confirmed else 0,
+        severity="warning" if is_alarm else "none",
+        action="retrain" if is_alarm else "none",
     )
 
 

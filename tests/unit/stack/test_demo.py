@@ -53,7 +53,8 @@ def test_the_demo_shows_drift_a_retraining_and_the_decision_and_leaves_nothing_r
     assert run() == 0
 
     text = " ".join("\n".join(said).split())
-    assert "2013-06-25 900 3 897 v1, v2 0.713 confirmed: data, concept retrained: v2 promoted" in text
+    assert "2013-06-25 900 3 897 v1, v2 0.713 confirmed: data, concept (retrain) " in text
+    assert "(retrain) retrained: v2 promoted" in text
     assert "Drift was found, a challenger was trained because of it, and the gates decided." in text
     assert [line for line in said if "The champions" in line]
     assert "ingest.ingest" in text

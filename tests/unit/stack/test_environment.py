@@ -39,6 +39,15 @@ def test_a_child_reads_the_very_same_settings(settings):
     assert load_settings(airflow_environment(settings)) == settings
 
 
+def test_addresses_of_people_and_of_the_pages_are_handed_on(settings):
+    given = {"HOLDFAST_HOME": str(settings.home), "HOLDFAST_NOTIFY_URLS": "json://a/ json://b/"}
+    made = airflow_environment(load_settings(given), api_port=8123)
+    assert made["HOLDFAST_NOTIFY_URLS"] == "json://a/ json://b/"
+    assert made["HOLDFAST_PAGES_URL"] == "http://127.0.0.1:8123/holdfast"
+    given["HOLDFAST_PAGES_URL"] = "https://airflow.example.org/holdfast"
+    assert airflow_environment(load_settings(given))["HOLDFAST_PAGES_URL"] == given["HOLDFAST_PAGES_URL"]
+
+
 def test_a_relative_home_is_handed_on_as_an_absolute_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

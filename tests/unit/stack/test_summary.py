@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipelines.ledger.ledger import Ledger
-from pipelines.records import Retraining
+from pipelines.records import Retraining, Trigger
 from pipelines.stack.summary import (
     Night,
     action_words,
@@ -17,6 +17,21 @@ from pipelines.stack.summary import (
 
 NIGHTS = ["2013-06-24", "2013-06-25", "2013-06-26"]
 STAMP = datetime(2013, 7, 4, tzinfo=UTC)
+
+
+_COOLDOWN = "cooldown: the last one was for 2013-06-24"
+
+
+def trigger(verdict: str, reason: str) -> Trigger:
+    return Trigger(
+        id=1,
+        dataset="flights",
+        partition_key=NIGHTS[1],
+        episode_id=None,
+        verdict=verdict,
+        reason=reason,
+        decided_at=STAMP,
+    )
 
 
 def retraining(status: str, *, key: str = NIGHTS[1], reason: str = "data drift", version=None) -> Retraining:
@@ -44,6 +59,7 @@ def night(world):
             "performances": (world.performance(key, "1"),),
             "drifts": (world.drift(key, "1"),),
             "retraining": None,
+            "trigger": None,
             "gates": (),
         }
         return Night(partition_key=key, **(calm | fields))
@@ -157,13 +173,13 @@ def test_a_line_a_night_says_what_happened(world, night, alarming):
 
     assert [" ".join(line.split()) for line in lines[2:]] == [
         "2013-06-24 900 3 897 v1 0.713 calm –",
-        "2013-06-25 900 3 897 v1, v2 0.713 confirmed: data, concept retrained: v2 promoted",
+        "2013-06-25 900 3 897 v1, v2 0.713 confirmed: data, concept (retrain) retrained: v2 promoted",
         "2013-06-26 900 3 897 v1 – calm –",
     ]
 
 
 def test_a_night_of_which_nothing_is_on_record_is_a_line_of_dashes():
-    empty = Night(NIGHTS[0], None, None, (), (), (), None, ())
+    empty = Night(NIGHTS[0], None, None, (), (), (), None, None, ())
 
     assert night_table([empty], "auc")[-1].split() == [NIGHTS[0], *["–"] * 7]
 
@@ -181,20 +197,26 @@ def test_a_repeat_by_a_champion_that_learned_from_the_night_does_not_change_its_
 
 
 def test_an_alarm_that_waits_for_confirmation_is_told_apart(world):
-    assert drift_words(world.drift(NIGHTS[0], "1", is_alarm=True)) == "alarm: data, concept"
+    assert drift_words(world.drift(NIGHTS[0], "1", is_alarm=True)) == "alarm: data, concept (retrain)"
 
 
 @pytest.mark.parametrize(
     ("decided", "words"),
     [
-        (None, "–"),
-        (retraining("suppressed", reason="cooldown: the last one was for 2013-06-24"), "none: cooldown"),
-        (retraining("refused", version="3"), "retrained: v3 refused"),
-        (retraining("training"), "retrained: training"),
+        pytest.param({}, "–", id="nothing"),
+        pytest.param({"trigger": trigger("calm", "no drift")}, "–", id="calm"),
+        pytest.param({"trigger": trigger("suppressed", _COOLDOWN)}, "none: cooldown", id="suppressed"),
+        pytest.param(
+            {"retraining": retraining("suppressed", reason=_COOLDOWN)}, "none: cooldown", id="old-ledger"
+        ),
+        pytest.param(
+            {"retraining": retraining("refused", version="3")}, "retrained: v3 refused", id="refused"
+        ),
+        pytest.param({"retraining": retraining("training")}, "retrained: training", id="under-way"),
     ],
 )
-def test_what_was_done_is_told_in_a_few_words(decided, words):
-    assert action_words(decided) == words
+def test_what_was_done_is_told_in_a_few_words(night, decided, words):
+    assert action_words(night(**decided)) == words
 
 
 def test_the_champions_are_listed_with_whom_they_followed(world):

@@ -12,9 +12,17 @@ import pytest
 
 from pipelines.config import Params
 from pipelines.errors import ConfigError, NotReadyError
-from pipelines.records import AmendmentRecord, IngestionRecord, ScoringRecord, ValidationRecord
+from pipelines.records import (
+    AmendmentRecord,
+    DataBug,
+    DriftRecord,
+    IngestionRecord,
+    ScoringRecord,
+    ValidationRecord,
+)
 from pipelines.runtime import Runtime
 from pipelines.steps.amend import Request, release, repair, undo
+from pipelines.steps.faulty_nights import hold_faulty_nights, is_held
 from pipelines.steps.hold import HoldRecord, hold, lift
 from pipelines.steps.quarantine import list_nights, show_rows
 from pipelines.steps.validate import validate, validate_range
@@ -365,3 +373,58 @@ def test_what_can_not_be_is_refused_and_nothing_is_written(
 def test_a_night_that_was_not_validated_can_not_be_held(meters: Runtime) -> None:
     with pytest.raises(NotReadyError, match="run `holdfast validate meters 2013-07-06`"):
         held(meters, "2013-07-06")
+
+
+def verdict(*, column: str = "temp", **changes: Any) -> DriftRecord:
+    """Return a verdict that takes a column for faulty since the second night."""
+    bug = DataBug(
+        column=column,
+        signature="unit_change",
+        explanation=f"{column} is 1.8 times what it was, plus 32.",
+        first_partition=DAY,
+        n_rows=N,
+        share=1.0,
+    )
+    plain = {
+        "dataset": "meters",
+        "partition_key": DAYS[2],
+        "model_version": "1",
+        "window": (DAYS[0], DAYS[2]),
+        "columns": (),
+        "bugs": (bug,),
+        "action": "investigate",
+        "severity": "critical",
+        "is_alarm": True,
+        "is_confirmed": True,
+        "n_alarm_nights": 1,
+    }
+    return DriftRecord.model_validate({**plain, **changes})
+
+
+def test_nights_since_a_fault_are_held_once_with_what_is_wrong(meters):
+    assert hold_faulty_nights(verdict(), runtime=meters) == (DAYS[1], DAYS[2])
+    assert hold_faulty_nights(verdict(), runtime=meters) == ()
+    assert [is_held("meters", day, runtime=meters) for day in DAYS] == [False, True, True]
+    (record,) = meters.ledger.revisions(AmendmentRecord, "meters", DAYS[1])
+    assert record.reason == "temp is 1.8 times what it was, plus 32."
+    assert rows_of(meters, "validated", DAYS[1]) == 0
+
+
+def test_night_that_a_person_let_go_is_not_held_again(meters):
+    hold_faulty_nights(verdict(), runtime=meters)
+    lift("meters", [DAYS[1]], reason="it was that hot", runtime=meters, actor="bob")
+    assert hold_faulty_nights(verdict(), runtime=meters) == ()
+    assert [is_held("meters", day, runtime=meters) for day in DAYS] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"is_confirmed": False}, id="not-confirmed"),
+        pytest.param({"action": "retrain"}, id="another-action"),
+        pytest.param({"column": "temp_yesterday"}, id="fault-of-a-made-feature"),
+    ],
+)
+def test_nothing_is_held_without_a_confirmed_fault_of_a_landed_column(meters, changes):
+    assert hold_faulty_nights(verdict(**changes), runtime=meters) == ()
+    assert not is_held("meters", DAYS[2], runtime=meters)

@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import toy_world
 
+from pipelines.bundle.files import write_bundle
 from pipelines.config import DatasetConfig, Params, load_settings
 from pipelines.errors import NotReadyError
 from pipelines.monitoring.window import WindowReader
@@ -90,13 +92,17 @@ def _register(runtime, version):
     is_holdout = [key >= "2013-02-12" for key in table["partition_key"].to_pylist()]
     path = runtime.settings.home / "models" / "toy" / version / "reference.parquet"
     path.parent.mkdir(parents=True)
+    stumps = toy_world.stump_bundle(
+        toy_world.WEAK, numeric=("temp", "speed"), categorical="kind", target="late"
+    )
+    bundle_digest = write_bundle(path.parent / "bundle", *stumps)
     pq.write_table(table.append_column("is_holdout", pa.array(is_holdout)), path)
     trained = TrainedModel(
         dataset="toy",
         partition_key="2013-02-26",
         training_key="k",
         mlflow_run_id="r",
-        bundle_digest="b",
+        bundle_digest=bundle_digest,
         candidate="c",
         first_partition=days[0],
         last_partition=days[-1],
@@ -166,6 +172,7 @@ def test_calm_night_is_written_down_with_its_pages(home):
         "drift.html",
         "performance.html",
         "drift.json",
+        "columns.json",
     }
     assert home.settings.reports / record.report_path == folder / "index.html"
     content = json.loads((folder / "drift.json").read_text())
@@ -220,7 +227,7 @@ def test_label_of_a_row_that_was_not_published_is_left_alone(home):
 
 def test_drift_is_confirmed_by_the_second_alarm_of_one_model(home):
     drifting = partition_range("2013-03-08", "2013-03-15")
-    _land(home, drifting, seed=6, shift=6.0)
+    _land(home, drifting, seed=6, shift=0.2)
     first, second = (monitor("toy", key, runtime=home) for key in drifting[-2:])
     assert (first.is_alarm, first.is_confirmed, first.n_alarm_nights) == (True, False, 1)
     assert (second.is_alarm, second.is_confirmed, second.n_alarm_nights) == (True, True, 2)
@@ -229,16 +236,16 @@ def test_drift_is_confirmed_by_the_second_alarm_of_one_model(home):
 
 def test_alarms_about_another_model_do_not_confirm(home):
     drifting = partition_range("2013-03-08", "2013-03-15")
-    _land(home, drifting, seed=6, shift=6.0)
+    _land(home, drifting, seed=6, shift=0.2)
     monitor("toy", drifting[-2], runtime=home)
     _register(home, "2")
-    _land(home, drifting[-1:], seed=7, shift=6.0, version="2")
+    _land(home, drifting[-1:], seed=7, shift=0.2, version="2")
     record = monitor("toy", drifting[-1], runtime=home)
     assert (record.model_version, record.is_alarm, record.n_alarm_nights) == ("2", True, 1)
     assert not record.is_confirmed
     # Of the window's predictions one day is the new model's own, and none of the labelled ones.
     assert record.prediction is not None
-    assert record.performance_value is None
+    assert record.concept is None
 
 
 def test_days_that_were_not_published_leave_a_shorter_window(home):
@@ -263,7 +270,7 @@ def test_week_without_a_published_row_can_not_be_judged(home):
 def test_first_night_without_any_label_is_judged_by_its_data(home):
     key = "2013-03-01"
     record = monitor("toy", key, runtime=home)
-    assert record.performance_value is None
+    assert record.concept is None
     assert record.label is None
     assert not (home.settings.reports / "toy" / key / "performance.html").exists()
 
@@ -287,3 +294,13 @@ def test_summary_leads_to_the_validation_of_the_night(home):
     )
     record = monitor("toy", "2013-03-07", runtime=home)
     assert 'href="validation.html"' in (home.settings.reports / record.report_path).read_text()
+
+
+def test_drift_that_costs_nothing_is_put_on_record_with_what_a_refit_has_shown(home):
+    drifting = partition_range("2013-03-08", "2013-03-15")
+    _land(home, drifting, seed=6, shift=0.6)
+    _, record = (monitor("toy", key, runtime=home) for key in drifting[-2:])
+    assert (record.action, record.is_page) == ("record", False)
+    assert record.refit is not None
+    assert not record.refit.is_worth_it
+    assert "no reason to retrain" in record.reasons[-1]

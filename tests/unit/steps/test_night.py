@@ -162,8 +162,12 @@ def test_every_stage_has_its_quarantine(world: Runtime) -> None:
         pytest.param(
             ingestion(restated_by="2013-01-17"), "It was landed anew with 2013-01-17", id="restated"
         ),
-        pytest.param(ingestion(), f"or run `holdfast validate toy {DAY}`", id="not-validated-since"),
-        pytest.param(scoring("other"), f"or run `holdfast score toy {DAY}`", id="scored-on-other-rows"),
+        pytest.param(
+            ingestion(), f"or run <code>holdfast validate toy {DAY}</code>", id="not-validated-since"
+        ),
+        pytest.param(
+            scoring("other"), f"or run <code>holdfast score toy {DAY}</code>", id="scored-on-other-rows"
+        ),
     ],
 )
 def test_what_changed_since_is_told(world: Runtime, record: Any, says: str) -> None:

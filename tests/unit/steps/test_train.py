@@ -19,6 +19,7 @@ import yaml
 from pipelines.bundle.files import read_bundle
 from pipelines.config import PROJECT_ROOT, DatasetConfig, Params, TrainingRun, load_params, load_settings
 from pipelines.errors import ConfigError, IntegrityError, NotReadyError
+from pipelines.monitoring.reference import read_reference
 from pipelines.records import ValidationRecord, partition_range
 from pipelines.runtime import Runtime
 from pipelines.steps.stages import STAGES
@@ -177,6 +178,26 @@ def test_reference_holds_examples_of_every_day_with_predictions_and_what_happene
     assert pc.all(
         pc.and_(pc.greater(reference["prediction"], 0), pc.less(reference["prediction"], 1))
     ).as_py()
+
+
+def test_the_sketch_counts_every_row_of_every_day_and_what_the_holdout_was_predicted(
+    outputs: Path, runtime: Runtime
+) -> None:
+    config = runtime.dataset("flights")
+    reference = read_reference(outputs / "reference.parquet", config, sketch=outputs / "reference.sketch")
+    assert reference.days.grid.columns == (
+        *config.features.numeric,
+        config.target,
+        *config.features.categorical,
+    )
+    assert reference.holdout_days.grid.columns == ("prediction", config.target)
+    # The first days are those that history features look back on.
+    assert set(reference.days.days) == set(pc.unique(reference.table["partition_key"]).to_pylist())
+    assert set(reference.days.day_rows().tolist()) == {ROWS_A_DAY}
+    assert reference.holdout_days.days == tuple(HOLDOUT)
+    assert reference.holdout_days.total.numeric["prediction"].n_values == len(HOLDOUT) * ROWS_A_DAY
+    made = read_reference(outputs / "reference.parquet", config)
+    assert made.days.total.n_rows == reference.table.num_rows < reference.days.total.n_rows
 
 
 def test_the_profile_says_what_was_seen_of_every_column_at_every_stage(

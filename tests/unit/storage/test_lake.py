@@ -45,6 +45,24 @@ def test_a_correction_replaces_the_partition_and_keeps_the_old_version(lake):
     assert new.digest != old.digest
 
 
+def test_changes_since_a_version_are_known_without_the_rows(lake):
+    lake.replace_many("flights", "raw", {DAY: rows(5), "2013-07-05": rows(2), "2013-07-06": rows(1)})
+    before = lake.version("flights", "raw")
+    assert lake.changed_since("flights", "raw", before) == set()
+    lake.replace("flights", "raw", "2013-07-05", rows(3))
+    lake.replace("flights", "raw", "2013-07-06", rows(0))
+    lake.replace("flights", "raw", "2013-07-07", rows(1))
+    lake.replace("flights", "raw", DAY, rows(5))
+    assert lake.changed_since("flights", "raw", before) == {"2013-07-05", "2013-07-06", "2013-07-07"}
+
+
+@pytest.mark.parametrize("version", [pytest.param(-1, id="no-table-yet"), pytest.param(99, id="gone")])
+def test_without_the_version_every_partition_has_changed(lake, version):
+    assert lake.changed_since("flights", "raw", version) == set()
+    lake.replace_many("flights", "raw", {DAY: rows(5), "2013-07-05": rows(2)})
+    assert lake.changed_since("flights", "raw", version) == {DAY, "2013-07-05"}
+
+
 def test_an_emptied_partition_is_empty_and_another_is_untouched(lake):
     lake.replace_many("flights", "raw", {DAY: rows(5), "2013-07-05": rows(2)})
     emptied = lake.replace("flights", "raw", DAY, rows(0))

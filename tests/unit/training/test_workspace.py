@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from pipelines.config import TrainingRun, load_params, load_settings
 from pipelines.errors import EngineError, NotReadyError
@@ -156,6 +157,12 @@ def test_a_stage_sees_the_same_places_and_its_own_project(opened: Opener, runtim
         assert seen.params == workspace.root / "params.yaml"
         ours = runtime.settings.model_dump(exclude={"project", "params"})
         assert seen.model_dump(exclude={"project", "params"}) == ours
+
+
+def test_a_stage_does_not_get_the_addresses_of_people(opened: Opener, runtime: Runtime) -> None:
+    told = runtime.settings.model_copy(update={"notify_urls": SecretStr("json://a/")})
+    with opened() as workspace:
+        assert "HOLDFAST_NOTIFY_URLS" not in Workspace(workspace.root, told).environ(1)
 
 
 def test_folders_that_were_given_from_where_we_are_are_the_same_for_a_stage(

@@ -1,0 +1,1 @@
+"""Evidently's report, which shows our verdict and, beside it, what its own default rule would say."""

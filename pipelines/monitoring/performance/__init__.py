@@ -1,0 +1,1 @@
+"""How the model does: on labels once they are in, and as estimated before."""
