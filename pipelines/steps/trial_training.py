@@ -107,8 +107,8 @@ def _require_no_look_ahead(stages: StageFolder, sql: str) -> None:
 def _spoken(stages: StageFolder, n_days: int) -> str:
     measured = json.loads(stages.metrics.read_text(encoding="utf-8"))
     holdout, baseline = measured["holdout"], measured["baseline"]
-    shared = [name for name in holdout if name in baseline][:2]
-    shown = ", ".join(f"{name} {holdout[name]:.4g} (naive {baseline[name]:.4g})" for name in shared)
+    measures = [name for name in holdout if name in baseline and name != "n"][:1]
+    shown = ", ".join(f"{name} {holdout[name]:.4g} (naive {baseline[name]:.4g})" for name in measures)
     return f"{n_days} nights, {measured['n_train_rows']:,} rows; no feature looks ahead; {shown}"
 
 
