@@ -94,7 +94,6 @@ def test_a_table_of_three_classes_is_learned_scored_and_watched(site: Runtime) -
     assert total == pytest.approx(1.0)
     assert performance is not None
     assert performance.metrics["accuracy"] > 0.8
-    assert verdict.performance_metric == "log_loss"
     assert verdict.prediction is not None
     assert verdict.prediction.method == "jensenshannon"
     assert verdict.label is not None
@@ -118,7 +117,8 @@ def test_a_binary_table_with_named_classes_predicts_the_second_one(site: Runtime
     assert chances[happened == "malignant"].mean() > chances[happened == "benign"].mean() + 0.5
     assert performance is not None
     assert performance.metrics["auc"] > 0.9
-    assert verdict.performance_metric == "auc"
+    assert verdict.concept is not None
+    assert verdict.concept.metric == "auc"
 
 
 def test_a_table_without_time_needs_one_partition(site: Runtime) -> None:
@@ -133,5 +133,5 @@ def test_a_table_without_time_needs_one_partition(site: Runtime) -> None:
     verdict, _ = _night("wine", day(1), site)
 
     assert verdict.kinds == ()
-    assert "random samples of rows" in verdict.notes[0]
+    assert "says nothing about how days differ" in verdict.notes[0]
     assert verdict.notes[0] in (site.settings.reports / "wine" / day(1) / "index.html").read_text()

@@ -18,6 +18,8 @@ MIN_DAYS = 3
 AWAY, FAR_AWAY = 3.0, 6.0
 _CALM_SHARE = 0.95
 _ROUNDING = 1e-5
+# Squares and differences of larger numbers may overflow.
+_LARGEST = 1e150
 
 
 class Positions:
@@ -35,7 +37,7 @@ class Positions:
         enough = n >= MIN_VALUES
         sums = reference.day_sums(column)[enough] / n[enough, None]
         widths = np.sqrt(np.maximum(0.0, sums[:, 1] - sums[:, 0] ** 2))
-        self.days = np.column_stack([self.centre + self.scale * sums[:, 0], self.scale * widths])
+        self.days = self._in_units(sums[:, 0], widths)
 
     def of(self, day: NumericSketch) -> Floats | None:
         """Return where a day lies, shape (2,); None if it has too few values to say."""
@@ -45,9 +47,14 @@ class Positions:
     def of_sums(self, n: int, total: float, total_squares: float) -> Floats:
         """Return where ``n`` values of such sums (see :class:`NumericSketch`) lie, shape (2,)."""
         mean = total / n
-        return np.array(
-            [self.centre + self.scale * mean, self.scale * np.sqrt(max(0.0, total_squares / n - mean**2))]
-        )
+        width = np.sqrt(max(0.0, total_squares / n - mean**2))
+        return np.asarray(self._in_units(np.array([mean]), np.array([width]))[0])
+
+    def _in_units(self, means: Floats, widths: Floats) -> Floats:
+        """Return positions in the column's units, shape (m, 2), as far as distances of them can be taken."""
+        with np.errstate(over="ignore"):
+            positions = np.column_stack([self.centre + self.scale * means, self.scale * widths])
+        return np.clip(positions, -_LARGEST, _LARGEST)
 
     @cached_property
     def usual_distance(self) -> float:

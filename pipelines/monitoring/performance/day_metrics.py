@@ -120,7 +120,8 @@ def _measure_error(rows: Scored, task: str) -> Measure | None:
     # A single monstrous row is no drift: it is left out of what is compared.
     typical = (float(errors.sum()) - float(errors.max())) / (errors.size - 1)
     # A model without any error has no scale of its own: one part in 10^12 of the target's.
-    scale = max(typical, 1e-12 * float(rows.truth.var()), 1e-300)
+    # The floor's own square is still a number.
+    scale = max(typical, 1e-12 * float(rows.truth.var()), 1e-150)
     days, day = np.unique(rows.day, return_inverse=True)
     totals, counts = np.bincount(day, weights=errors), np.bincount(day)
     without = _ratios(totals.sum() - totals, errors.size - counts, mean)

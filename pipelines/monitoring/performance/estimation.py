@@ -24,6 +24,7 @@ from pipelines.monitoring.performance.calm_days import Block, CalmDays, off_scal
 from pipelines.monitoring.performance.concept import matters
 from pipelines.monitoring.performance.expected_metrics import Expected
 from pipelines.monitoring.reference import MIN_ROWS, day_numbers, numeric_values, predicted_values
+from pipelines.monitoring.reference_sketch import PREDICTION
 from pipelines.records import PerformanceEstimate
 
 # How wrong an expectation may be about a change that it tells of itself: it was learned before the change.
@@ -128,6 +129,9 @@ def fit_estimator(holdout: pa.Table, config: DatasetConfig) -> Estimator:
     truth = numeric_values(rows, config.target)
     if config.task != "regression" and np.unique(truth).size < 2:
         return Estimator(config, None, "The holdout has one class only: no performance to estimate.")
+    if config.task == "regression" and not _is_wrong_somewhere(rows, truth):
+        reason = "The model's errors on its holdout are 0, or beyond all numbers: there is nothing to learn."
+        return Estimator(config, None, reason)
     beliefs = fit_beliefs(rows, config)
     calm = CalmDays(
         task=config.task,
@@ -138,6 +142,12 @@ def fit_estimator(holdout: pa.Table, config: DatasetConfig) -> Estimator:
         days=day_numbers(rows)[0],
     )
     return Estimator(config, calm)
+
+
+def _is_wrong_somewhere(rows: pa.Table, truth: npt.NDArray[np.float64]) -> bool:
+    with np.errstate(over="ignore"):
+        squared = (numeric_values(rows, PREDICTION) - truth) ** 2
+        return 0.0 < float(squared.sum()) < math.inf
 
 
 def with_features(predictions: pa.Table, features: pa.Table, config: DatasetConfig) -> pa.Table:

@@ -16,6 +16,8 @@ from pipelines.monitoring.sketch.table import TableSketch
 # What is left out of a picture at either end, so that one far value does not flatten it.
 _OUTER_SHARE = 0.005
 _MAX_BARS = 30
+# Values beyond it are drawn there: the span of larger ones is no number.
+_LARGEST = float(np.finfo(np.float64).max) / 4
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,15 @@ def _numeric_histogram(reference: TableSketch, current: TableSketch, column: str
         outer = np.array([quantiles(side, column, [_OUTER_SHARE, 1 - _OUTER_SHARE]) for side in sides])
         edges = np.linspace(*_widened(float(outer[:, 0].min()), float(outer[:, 1].max())), n_bins + 1)
     bars = []
+    unit = float(np.abs(edges).max()) or 1.0
     for side in (reference, current):
         found = side.numeric[column]
         if not found.n_values:
             bars.append((0.0,) * (edges.size - 1))
             continue
-        below = np.interp(edges[1:-1], *_cumulative(found, side.grid.numeric[column]))
+        ends, shares = _cumulative(found, side.grid.numeric[column])
+        # In units of the picture: between subnormal numbers a slope is none.
+        below = np.interp(edges[1:-1] / unit, ends / unit, shares)
         bars.append(tuple(np.diff(below, prepend=0.0, append=1.0).tolist()))
     return Histogram("numeric", tuple(edges.tolist()), (), bars[0], bars[1])
 
@@ -87,7 +92,7 @@ def _edges_between_values(
     is_held = (reference.numeric[column].counts + current.numeric[column].counts) > 0
     if is_held.sum() > n_bins or not is_one_value(edges)[is_held].all():
         return None
-    values = edges[is_held[:-1].nonzero()[0]]
+    values = np.clip(edges[is_held[:-1].nonzero()[0]], -_LARGEST, _LARGEST)
     if values.size == 1:
         return np.array(_widened(values[0], values[0]))
     between = values[:-1] + np.diff(values) / 2
@@ -122,6 +127,7 @@ def _categorical_histogram(
 
 def _cumulative(found: NumericSketch, edges: Floats) -> tuple[Floats, Floats]:
     """Return the ends of the bins that hold values, and the share of values up to each."""
-    ends = np.clip(np.concatenate([[found.minimum], edges, [found.maximum]]), found.minimum, found.maximum)
+    least, most = (float(np.clip(end, -_LARGEST, _LARGEST)) for end in (found.minimum, found.maximum))
+    ends = np.clip(np.concatenate([[least], edges, [most]]), least, most)
     shares = np.concatenate([[0.0], np.cumsum(found.counts) / found.n_values])
     return ends, shares
