@@ -9,10 +9,13 @@ computed by scipy as Evidently does; on the first night of each setting it is as
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -146,45 +149,63 @@ def main() -> None:
     print(
         f"{'':32}{'Evidently':>12}{'any column':>12}{'ours':>12}{'Evidently':>12}{'column':>12}{'ours':>12}"
     )
-    for setting in SETTINGS:
-        tally = run(setting)
-        shares = [float(share) for kind in (tally.calm, tally.drifted) for share in np.mean(kind, axis=0)]
-        drift = f"{setting.shift:g} sd" if setting.n_numeric else f"top level x {setting.grown:g}"
-        print(
-            f"  {setting.name:30}{''.join(f'{share:12.1%}' for share in shares)}   {drift}; "
-            f"{len(tally.calm)} and {len(tally.drifted)} nights, {np.median(tally.seconds):.2f} s each",
-            flush=True,
-        )
+    # References are independent of each other; processes are spawned, since libraries here have threads.
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for setting, tally in _run_all(pool):
+            _print(setting, tally)
     print(
         "Evidently: its alarm of the dataset, and beside it whether any column (the one that moved) drifted."
     )
 
 
-def run(setting: Setting) -> Tally:
-    """Judge the nights of one setting."""
+def _print(setting: Setting, tally: Tally) -> None:
+    shares = [float(share) for kind in (tally.calm, tally.drifted) for share in np.mean(kind, axis=0)]
+    drift = f"{setting.shift:g} sd" if setting.n_numeric else f"top level x {setting.grown:g}"
+    print(
+        f"  {setting.name:30}{''.join(f'{share:12.1%}' for share in shares)}   {drift}; "
+        f"{len(tally.calm)} and {len(tally.drifted)} nights, {np.median(tally.seconds):.2f} s each",
+        flush=True,
+    )
+
+
+def _run_all(pool: Executor) -> Iterator[tuple[Setting, Tally]]:
+    tasks = {
+        setting: [pool.submit(run, setting, seed) for seed in range(N_REFERENCES)] for setting in SETTINGS
+    }
+    for setting, parts in tasks.items():
+        whole = Tally()
+        for part in parts:
+            tally = part.result()
+            whole.calm += tally.calm
+            whole.drifted += tally.drifted
+            whole.seconds += tally.seconds
+        yield setting, whole
+
+
+def run(setting: Setting, seed: int) -> Tally:
+    """Judge the nights of one reference of a setting."""
     tally = Tally()
-    for seed in range(N_REFERENCES):
-        nights = Nights(setting, seed)
-        table = nights.draw(N_DAYS)
-        config = _config(setting)
-        moved = config.features.columns[0]
-        evidently = _evidently(table, config, seed)
-        with tempfile.TemporaryDirectory() as folder:
-            judge = Judge(_reference(table, config, seed), config, Path(folder))
-            for number in range(N_NIGHTS):
-                calm = nights.draw(setting.window_days)
-                began = time.perf_counter()
-                ours = _judged(judge, calm).is_alarm
-                tally.seconds.append(time.perf_counter() - began)
-                theirs = evidently(calm)
-                tally.calm.append((_is_evidently_alarm(theirs), any(theirs.values()), ours))
-                if number % _DRIFT_EVERY == 0:
-                    drifted = nights.draw(setting.window_days, shift=setting.shift, grown=setting.grown)
-                    seen = any(drift.column == moved for drift in _judged(judge, drifted).drifted)
-                    theirs = evidently(drifted)
-                    tally.drifted.append((_is_evidently_alarm(theirs), theirs[moved], seen))
-                if not seed and not number:
-                    _check(evidently(calm), table, calm, config)
+    nights = Nights(setting, seed)
+    table = nights.draw(N_DAYS)
+    config = _config(setting)
+    moved = config.features.columns[0]
+    evidently = _evidently(table, config, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        judge = Judge(_reference(table, config, seed), config, Path(folder))
+        for number in range(N_NIGHTS):
+            calm = nights.draw(setting.window_days)
+            began = time.perf_counter()
+            ours = _judged(judge, calm).is_alarm
+            tally.seconds.append(time.perf_counter() - began)
+            theirs = evidently(calm)
+            tally.calm.append((_is_evidently_alarm(theirs), any(theirs.values()), ours))
+            if number % _DRIFT_EVERY == 0:
+                drifted = nights.draw(setting.window_days, shift=setting.shift, grown=setting.grown)
+                seen = any(drift.column == moved for drift in _judged(judge, drifted).drifted)
+                theirs = evidently(drifted)
+                tally.drifted.append((_is_evidently_alarm(theirs), theirs[moved], seen))
+            if not seed and not number:
+                _check(evidently(calm), table, calm, config)
     return tally
 
 

@@ -1,1 +1,0 @@
-SELECT * EXCLUDE (holdfast_file, holdfast_line, holdfast_reject) FROM trips
