@@ -14,6 +14,7 @@ from pipelines.errors import NotReadyError
 from pipelines.features.query import load_features
 from pipelines.features.target import encode_target
 from pipelines.monitoring.performance.labelled import join_labels
+from pipelines.monitoring.sketch import DaySketches, Grid, sketch_days
 from pipelines.records import partition_range, shift_partition
 from pipelines.storage.lake import Lake
 
@@ -46,6 +47,13 @@ class Window:
     first: str
     last: str
     strangers: Mapping[str, int] = field(default_factory=dict)
+    _counted: dict[str, DaySketches] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def counted(self, grid: Grid) -> DaySketches:
+        """Return the features' rows of each day, counted on a grid: once, however many ask."""
+        if grid.digest not in self._counted:
+            self._counted[grid.digest] = sketch_days(self.features, grid)
+        return self._counted[grid.digest]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from pipelines.errors import NotReadyError
 from pipelines.ledger.ledger import Ledger
 from pipelines.monitoring.reference import Reference, read_reference
 from pipelines.monitoring.report import column_histograms, evidently_pages, write_report
-from pipelines.monitoring.sketch import sketch_table
 from pipelines.monitoring.window import Window, WindowReader
 from pipelines.records import DriftRecord, ScoringRecord, shift_partition
 from pipelines.runtime import Runtime
@@ -95,7 +94,7 @@ def _scored_by(dataset: str, partition_key: str, ledger: Ledger) -> str:
 def _draw(record: DriftRecord, reference: Reference, window: Window, *, runtime: Runtime) -> None:
     config = runtime.dataset(record.dataset)
     labelled_key = shift_partition(record.partition_key, -config.label_delay_days)
-    now = sketch_table(window.features, reference.days.grid.select(config.features.columns))
+    now = window.counted(reference.days.grid.select(config.features.columns))
     write_report(
         runtime.settings.reports / record.dataset / record.partition_key,
         record=record,
@@ -103,5 +102,5 @@ def _draw(record: DriftRecord, reference: Reference, window: Window, *, runtime:
             runtime.ledger, record.dataset, labelled_key, record.partition_key
         ),
         pages=evidently_pages(reference, window, record, config),
-        columns=column_histograms(reference.days.total, now),
+        columns=column_histograms(reference.days.total, now.total),
     )

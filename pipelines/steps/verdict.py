@@ -16,7 +16,6 @@ from pipelines.monitoring.reference import Reference
 from pipelines.monitoring.sentences import refit_sentence
 from pipelines.monitoring.significance.findings import Findings
 from pipelines.monitoring.significance.judge import Judge
-from pipelines.monitoring.sketch import sketch_days
 from pipelines.monitoring.window import Window
 from pipelines.records import (
     ConceptDrift,
@@ -98,7 +97,7 @@ def _gather(night: Night, reference: Reference, window: Window, *, runtime: Runt
     findings = Judge(reference, config, runtime.settings.home / "calibration").findings(window)
     newest = shift_partition(night.partition_key, -config.maturity_days)
     estimator = fit_estimator(reference.holdout, config)
-    nights = sketch_days(window.features, reference.days.grid.select(config.features.columns))
+    nights = window.counted(reference.days.grid.select(config.features.columns))
     known = _bugs_of_the_night_before(night, runtime.ledger)
     return _Evidence(
         findings=findings,

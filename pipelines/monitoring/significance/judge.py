@@ -22,7 +22,7 @@ from pipelines.monitoring.significance.findings import Findings
 from pipelines.monitoring.significance.matching import matching_days
 from pipelines.monitoring.significance.p_values import benjamini_hochberg
 from pipelines.monitoring.significance.watched import JENSEN_SHANNON, WASSERSTEIN
-from pipelines.monitoring.sketch import DaySketches, sketch_table
+from pipelines.monitoring.sketch import DaySketches, sketch_days
 from pipelines.monitoring.window import Window
 from pipelines.records import ColumnDrift, Severity, digest_of
 
@@ -74,9 +74,13 @@ class Judge:
             What was known on that night. Of fewer than 30 rows nothing is judged.
         """
         reference, target = self._reference, self._config.target
-        data = self._part(reference.days, window.features, self._config.features.columns)
-        prediction = self._part(reference.holdout_days, window.predictions, [PREDICTION])
-        label = self._part(reference.days, window.labels, [target])
+        columns = self._config.features.columns
+        data = self._part(reference.days, window.counted(reference.days.grid.select(columns)))
+        prediction = self._part(
+            reference.holdout_days,
+            sketch_days(window.predictions, reference.holdout_days.grid.select([PREDICTION])),
+        )
+        label = self._part(reference.days, sketch_days(window.labels, reference.days.grid.select([target])))
         joint = self._joint(window.features)
         values = [next((d for d in part.found if d.method in _VALUES), None) for part in (prediction, label)]
         judged = self._correct([*data.found, *values, joint])
@@ -90,16 +94,16 @@ class Judge:
             notes=self._notes(window, [data, prediction, label]),
         )
 
-    def _part(self, days: DaySketches, table: pa.Table, columns: Sequence[str]) -> _Part:
-        if table.num_rows < MIN_ROWS or not days.days:
+    def _part(self, days: DaySketches, now: DaySketches) -> _Part:
+        if now.n_rows.sum() < MIN_ROWS or not days.days:
             return _NOTHING
-        keys = sorted(pc.unique(table["partition_key"]).to_pylist())
+        columns, keys = now.grid.columns, now.days
         chosen, note = matching_days(days.days, keys, self._config.monitoring)
         matched = days if chosen == days.days else days.select(chosen)
         calibration = self._calibrations.of(matched, columns, length=len(keys))
         comparison = Comparison(
             reference=matched.total,
-            current=sketch_table(table, days.grid.select(columns)),
+            current=now.total,
             watched=watch(matched, columns, length=len(keys)),
             calibration=calibration,
         )
