@@ -38,11 +38,13 @@ def hold_faulty_nights(record: DriftRecord, *, runtime: Runtime) -> tuple[str, .
 
     config = runtime.dataset(record.dataset)
     landed = [bug for bug in record.bugs if bug.column in config.columns]
+    if not landed:
+        return ()
+    published = set(runtime.lake.partition_keys(record.dataset, "validated"))
     held = []
     for night in partition_range(record.window[0], record.partition_key):
         bugs = [bug for bug in landed if bug.first_partition <= night]
-        is_published = night in runtime.lake.partition_keys(record.dataset, "validated")
-        if not bugs or not is_published or _was_held(record.dataset, night, runtime):
+        if not bugs or night not in published or _was_held(record.dataset, night, runtime):
             continue
         hold(
             record.dataset,
