@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sample_drift import ESTIMATE
+
 from pipelines.ledger.episodes import Incident
 from pipelines.ledger.ledger import Ledger
 from pipelines.records import (
@@ -12,7 +14,6 @@ from pipelines.records import (
     DriftRecord,
     EstimateScore,
     Message,
-    PerformanceEstimate,
     PerformanceRecord,
     ScoringRecord,
     ValidationRecord,
@@ -21,17 +22,6 @@ from pipelines.records import (
 )
 
 DATASET, NIGHT = "flights", "2013-07-10"
-ESTIMATE = PerformanceEstimate(
-    metric="auc",
-    value=0.70,
-    lower=0.68,
-    upper=0.72,
-    confidence=0.9,
-    reference_value=0.74,
-    expected_loss=0.04,
-    is_worse=True,
-    method="confidence",
-)
 
 
 def validation(night: str, outcome: str = "passed", n_quarantined: int = 50) -> ValidationRecord:

@@ -17,20 +17,6 @@ NIGHT, NEXT = "2013-07-04", "2013-07-05"
 NEW_TABLES = {"episodes", "triggers", "breakers", "messages"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
-    return request.getfixturevalue("postgresql_url")
-
-
-@pytest.fixture
-def ledger(url: str):
-    ledger = Ledger(url)
-    yield ledger
-    ledger.close()
-
-
 def incident(night: str = NIGHT, **content) -> Incident:
     return Incident(
         **{

@@ -40,18 +40,10 @@ def move(sequence: int, version: str) -> ChampionMove:
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'deep' / 'ledger.db'}"
-    return request.getfixturevalue("postgresql_url")
-
-
-@pytest.fixture
-def ledger(url: str):
-    ledger = Ledger(url)
-    yield ledger
-    ledger.close()
+def test_the_folder_of_a_new_ledger_is_made(tmp_path):
+    path = tmp_path / "not" / "there" / "ledger.db"
+    Ledger(f"sqlite:///{path}").close()
+    assert path.is_file()
 
 
 def test_a_repeat_is_recorded_once_and_a_change_is_a_revision(ledger):

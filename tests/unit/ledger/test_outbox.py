@@ -27,18 +27,9 @@ def message(key: str = "flights/episode/1/retrain", dataset: str = "flights") ->
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
-    return request.getfixturevalue("postgresql_url")
-
-
 @pytest.fixture
-def outbox(url: str):
-    ledger = Ledger(url)
-    yield ledger.outbox
-    ledger.close()
+def outbox(ledger):
+    return ledger.outbox
 
 
 def test_a_message_is_kept_once_by_its_key(outbox):

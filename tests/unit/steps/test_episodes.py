@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from drift_nights import DATASET, crown, verdict
+from sample_drift import CONCEPT, ESTIMATE
 
 from pipelines.errors import NotReadyError
 from pipelines.records import (
-    ConceptDrift,
     DataBug,
-    PerformanceEstimate,
     RefitProbe,
     partition_range,
 )
@@ -242,32 +241,6 @@ def test_a_fault_names_its_columns_and_what_to_do():
     incident = incident_of(record, "investigate", first_alarm=NIGHTS[0])
     assert incident.cause.endswith("c looks like Celsius. And 2 more columns.")
     assert incident.next_step.startswith("Look at a, b, c of 2013-07-01: mend the source")
-
-
-ESTIMATE = PerformanceEstimate(
-    metric="auc",
-    value=0.7,
-    lower=0.68,
-    upper=0.72,
-    confidence=0.9,
-    reference_value=0.75,
-    expected_loss=0.05,
-    is_worse=True,
-    method="confidence",
-)
-CONCEPT = ConceptDrift(
-    metric="auc",
-    value=0.6,
-    reference_value=0.75,
-    loss=0.15,
-    p_value=0.0,
-    n_days=1,
-    n_rows=900,
-    first_partition=NIGHTS[0],
-    last_partition=NIGHTS[0],
-    is_drifted=True,
-    severity="critical",
-)
 
 
 REFIT = RefitProbe(

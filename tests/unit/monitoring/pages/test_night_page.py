@@ -5,19 +5,18 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
+from sample_drift import CONCEPT, ESTIMATE
 
 from pipelines.monitoring.pages.night_facts import NightFacts, QuarantinedRow, QuarantinedRule
 from pipelines.monitoring.pages.night_page import night_page
 from pipelines.monitoring.pages.places import column_id
 from pipelines.records import (
     ColumnDrift,
-    ConceptDrift,
     DataBug,
     DriftRecord,
     Episode,
     ExpectationOutcome,
     IngestionRecord,
-    PerformanceEstimate,
     PerformanceRecord,
     StageValidationRecord,
     Trigger,
@@ -26,30 +25,6 @@ from pipelines.records import (
 )
 
 _VOID = {"meta", "link", "br"}
-CONCEPT = ConceptDrift(
-    metric="auc",
-    value=0.71,
-    reference_value=0.75,
-    loss=0.04,
-    p_value=0.2,
-    n_days=3,
-    n_rows=2700,
-    first_partition="2013-03-04",
-    last_partition="2013-03-06",
-    is_drifted=False,
-    severity="none",
-)
-ESTIMATE = PerformanceEstimate(
-    metric="auc",
-    value=0.69,
-    lower=0.66,
-    upper=0.72,
-    confidence=0.9,
-    reference_value=0.75,
-    expected_loss=0.06,
-    is_worse=True,
-    method="confidence",
-)
 
 
 class _Reader(HTMLParser):
@@ -226,8 +201,8 @@ def test_links_and_performance_are_shown():
     assert page.links == ["#content", "validation.html"]
     assert "2013-03-06 (920 rows" in page.text
     assert "0.7321" in page.text
-    assert "Measured: AUC 0.7100 over 3 labelled days to 2013-03-06" in page.text
-    assert "AUC 0.6900, between 0.6600 and 0.7200 with 90% confidence" in page.text
+    assert "Measured: AUC 0.6000 over 1 labelled day to 2013-07-01" in page.text
+    assert "AUC 0.7000, between 0.6800 and 0.7200 with 90% confidence" in page.text
 
 
 def test_night_without_labels_or_rows_says_so():
