@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines.metrics import metric_name
 from pipelines.records import DriftRecord, RefitProbe
 
 _N_NAMED = 3
@@ -45,14 +46,15 @@ def refit_sentence(tried: RefitProbe) -> str:
     >>> gain = {"gain": 0.12, "lower": 0.07, "upper": 0.18, "confidence": 0.95, "is_worth_it": True}
     >>> tried = RefitProbe(metric="auc", champion_value=0.66, refit_value=0.78, **gain, **when)
     >>> print(refit_sentence(tried).replace(", a", ",\\na"))
-    On 2013-06-17 to 2013-06-30 the champion has auc 0.66,
+    On 2013-06-17 to 2013-06-30 the champion has AUC 0.66,
     a quick model that knows the days before 0.78: a gain of +0.12 [+0.07, +0.18]. A retraining would pay.
     """
     before, after = f"{tried.champion_value:.3g}", f"{tried.refit_value:.3g}"
     gain = f"{tried.gain:+.2g} [{tried.lower:+.2g}, {tried.upper:+.2g}]"
     return (
-        f"On {tried.first_partition} to {tried.last_partition} the champion has {tried.metric} {before}, a "
-        f"quick model that knows the days before {after}: a gain of {gain}. "
+        f"On {tried.first_partition} to {tried.last_partition} the champion has "
+        f"{metric_name(tried.metric)} {before}, a quick model that knows the days before "
+        f"{after}: a gain of {gain}. "
         + ("A retraining would pay." if tried.is_worth_it else "That is no reason to retrain.")
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipelines.errors import printable
 from pipelines.ledger.episodes import Action, Incident
+from pipelines.metrics import metric_name
 from pipelines.monitoring.sentences import drifted_columns
 from pipelines.records import DriftRecord, PerformanceEstimate
 
@@ -69,24 +70,25 @@ def _consequence(record: DriftRecord) -> str:
     concept, estimate = record.concept, record.estimate
     if concept is not None and concept.is_drifted:
         return (
-            f"The {concept.metric} of {concept.first_partition} to {concept.last_partition} is "
+            f"The {metric_name(concept.metric)} of {concept.first_partition} to {concept.last_partition} is "
             f"{concept.value:.3f}, where {concept.reference_value:.3f} was promised."
         )
     if estimate is not None and estimate.is_worse:
         return (
-            f"The {estimate.metric} is expected to be {_interval(estimate)}, where "
+            f"The {metric_name(estimate.metric)} is expected to be {_interval(estimate)}, where "
             f"{estimate.reference_value:.3f} was promised; the labels are not in yet."
         )
     if record.refit is not None and record.refit.is_worth_it:
         refit = record.refit
         return (
-            f"A model that knows the latest days does better: {refit.metric} {refit.refit_value:.3f} instead "
-            f"of {refit.champion_value:.3f} on {refit.first_partition} to {refit.last_partition}."
+            f"A model that knows the latest days does better: {metric_name(refit.metric)} "
+            f"{refit.refit_value:.3f} instead of {refit.champion_value:.3f} on "
+            f"{refit.first_partition} to {refit.last_partition}."
         )
     if estimate is None:
         return "What it costs the model is not known before its labels are in."
     promised = f"promised {estimate.reference_value:.3f}"
-    return f"None is expected: {estimate.metric} {_interval(estimate)}, {promised}."
+    return f"None is expected: {metric_name(estimate.metric)} {_interval(estimate)}, {promised}."
 
 
 def _interval(estimate: PerformanceEstimate) -> str:

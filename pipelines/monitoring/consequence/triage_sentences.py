@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipelines.metrics import metric_name
 from pipelines.monitoring.significance.findings import Findings
 from pipelines.records import ColumnDrift, ConceptDrift, DataBug, PerformanceEstimate
 
@@ -32,16 +33,16 @@ def concept_sentence(concept: ConceptDrift) -> str:
     """Say what the labels show."""
     days = "1 day" if concept.n_days == 1 else f"{concept.n_days} days"
     return (
-        f"Measured on {concept.n_rows} labels of {days} up to {concept.last_partition}, {concept.metric} is "
-        f"{concept.value:.3f} against {concept.reference_value:.3f} on the holdout: worse by "
-        f"{concept.loss:.3f} (p {concept.p_value:.1g})."
+        f"Measured on {concept.n_rows} labels of {days} up to {concept.last_partition}, "
+        f"{metric_name(concept.metric)} is {concept.value:.3f} against "
+        f"{concept.reference_value:.3f} on the holdout: worse by {concept.loss:.3f} (p {concept.p_value:.1g})."
     )
 
 
 def estimate_sentence(estimate: PerformanceEstimate) -> str:
     """Say what is expected without labels."""
     return (
-        f"Without waiting for labels, {estimate.metric} is estimated at {estimate.value:.3f} "
+        f"Without waiting for labels, {metric_name(estimate.metric)} is estimated at {estimate.value:.3f} "
         f"({estimate.confidence:.0%} interval {estimate.lower:.3f} to {estimate.upper:.3f}) against "
         f"{estimate.reference_value:.3f} on the holdout: worse by {estimate.expected_loss:.3f}."
     )
@@ -59,15 +60,15 @@ def record_sentence(concept: ConceptDrift | None, estimate: PerformanceEstimate 
     """Say why a drift is put on record only."""
     if concept is not None:
         return (
-            f"The drift is real, but the model is no worse for it: {concept.metric} on labels up to "
-            f"{concept.last_partition} is {concept.value:.3f} against {concept.reference_value:.3f} on the "
-            "holdout."
+            f"The drift is real, but the model is no worse for it: "
+            f"{metric_name(concept.metric)} on labels up to {concept.last_partition} is "
+            f"{concept.value:.3f} against {concept.reference_value:.3f} on the holdout."
         )
     if estimate is not None:
         return (
-            f"The drift is real, but no loss is expected beyond doubt: {estimate.metric} is estimated at "
-            f"{estimate.value:.3f} ({estimate.lower:.3f} to {estimate.upper:.3f}) against "
-            f"{estimate.reference_value:.3f} on the holdout. No labels are in yet."
+            f"The drift is real, but no loss is expected beyond doubt: "
+            f"{metric_name(estimate.metric)} is estimated at {estimate.value:.3f} ({estimate.lower:.3f} to "
+            f"{estimate.upper:.3f}) against {estimate.reference_value:.3f} on the holdout. No labels are in yet."
         )
     return "The drift is real. There are no labels and no estimate, so what it costs is not known."
 

@@ -11,8 +11,8 @@ from pipelines.monitoring.pages.verdict import (
     bugs_section,
     episode_card,
     evidently_line,
-    metric_name,
     performance_section,
+    shown_metric,
     triggers_list,
     verdict_card,
 )
@@ -77,7 +77,7 @@ def _performance(history: DriftHistory) -> str:
     if not chart:
         return ""
     return (
-        f'<h2>Performance: {metric_name(history.metric)}</h2><div class="split"><figure class="card">{chart}'
+        f'<h2>Performance: {shown_metric(history.metric)}</h2><div class="split"><figure class="card">{chart}'
         "<figcaption>Dots: measured on the night’s own labels, once they are complete. Bars: expected of the "
         "window without labels, with the interval. Dotted: what the model promised.</figcaption></figure>"
         f"<div>{performance_section(newest_record(history), None)}</div></div>"

@@ -17,7 +17,7 @@ from pipelines.monitoring.pages.markup import (
     shown,
 )
 from pipelines.monitoring.pages.places import Places
-from pipelines.monitoring.pages.verdict import metric_name
+from pipelines.monitoring.pages.verdict import shown_metric
 from pipelines.monitoring.pages.words import ACTION_NAMES, MOVED, STATUSES, headline, state_of
 from pipelines.records import DriftRecord
 
@@ -123,10 +123,10 @@ def _model(health: DatasetHealth) -> list[tuple[str, str, str]]:
     value = None if health.performance is None else health.performance.metrics.get(health.metric)
     if health.performance is not None and value is not None:
         note = f"on {shown(health.performance.partition_key, 20)}"
-        found.append((f"{metric_name(health.metric)} measured", number(value, 3), note))
+        found.append((f"{shown_metric(health.metric)} measured", number(value, 3), note))
     if health.drift is not None and (estimate := health.drift.estimate) is not None:
         note = f"{number(estimate.lower, 3)} to {number(estimate.upper, 3)}, without labels"
-        found.append((f"{metric_name(estimate.metric)} expected", number(estimate.value, 3), note))
+        found.append((f"{shown_metric(estimate.metric)} expected", number(estimate.value, 3), note))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
+from pipelines.metrics import metric_name
 from pipelines.monitoring.pages.facts import DriftHistory
 from pipelines.monitoring.pages.markup import number, share, shown
 from pipelines.monitoring.pages.places import Places
@@ -162,7 +163,8 @@ def _concept(found: Mapping[str, ConceptDrift | None], history: DriftHistory, pl
         if concept is None:
             return _nothing()
         hot = 1 if not concept.is_drifted else 5 if concept.severity == "critical" else 3
-        words = f"{concept.metric} {number(concept.value)}, holdout {number(concept.reference_value)}"
+        name, then = metric_name(concept.metric), number(concept.reference_value)
+        words = f"{name} {number(concept.value)}, holdout {then}"
         state = "drifted" if concept.is_drifted else "calm"
         address = places.night(history.dataset, night)
         return _marked(hot, _MARKS[hot], address, title=words, label=f"Performance {night}: {state}")

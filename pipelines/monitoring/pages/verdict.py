@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipelines.metrics import metric_name
 from pipelines.monitoring.pages.markup import (
     badge,
     bullets,
@@ -21,7 +22,6 @@ from pipelines.monitoring.pages.words import (
     ACTIONS,
     KINDS,
     METHODS,
-    METRICS,
     SIGNATURES,
     headline,
     ratio,
@@ -125,7 +125,7 @@ def performance_section(record: DriftRecord | None, performance: PerformanceReco
     if record is not None and (concept := record.concept) is not None:
         verdict = "drifted" if concept.is_drifted else "within what the holdout makes plausible"
         parts.append(
-            f"<p>Measured: {metric_name(concept.metric)} {number(concept.value, 4)} over "
+            f"<p>Measured: {shown_metric(concept.metric)} {number(concept.value, 4)} over "
             f"{counted(concept.n_days, 'labelled day')} to {shown(concept.last_partition, 20)} "
             f"({concept.n_rows:,} rows); the holdout had {number(concept.reference_value, 4)}. "
             f"p = {probability(concept.p_value)}: {verdict}.</p>"
@@ -133,7 +133,7 @@ def performance_section(record: DriftRecord | None, performance: PerformanceReco
     if record is not None and (estimate := record.estimate) is not None:
         worse = f"{number(estimate.expected_loss, 4)} worse than promised" if estimate.is_worse else "no loss"
         parts.append(
-            f"<p>Expected without labels: {metric_name(estimate.metric)} {number(estimate.value, 4)}, "
+            f"<p>Expected without labels: {shown_metric(estimate.metric)} {number(estimate.value, 4)}, "
             f"between {number(estimate.lower, 4)} and {number(estimate.upper, 4)} with "
             f"{share(estimate.confidence)} confidence; promised were {number(estimate.reference_value, 4)}: "
             f"{worse}.</p>"
@@ -143,14 +143,14 @@ def performance_section(record: DriftRecord | None, performance: PerformanceReco
     return "\n".join(parts) or "<p>No labels are in yet, and nothing was estimated.</p>"
 
 
-def metric_name(name: str) -> str:
-    """Return what a metric is called."""
-    return shown(METRICS.get(name, name), 40)
+def shown_metric(name: str) -> str:
+    """Return what a metric is called, as markup."""
+    return shown("rows" if name == "n" else metric_name(name), 40)
 
 
 def _measured(performance: PerformanceRecord) -> str:
     cells = "".join(
-        f'<tr><td>{metric_name(name)}</td><td class="number">{number(value, 4)}</td></tr>'
+        f'<tr><td>{shown_metric(name)}</td><td class="number">{number(value, 4)}</td></tr>'
         for name, value in list(performance.metrics.items())[:30]
     )
     state = "" if performance.is_mature else ", labels still coming in"

@@ -19,7 +19,6 @@ MOVES = {
     "new_levels": "{} more of its values are levels that the reference does not know",
 }
 SHARES = frozenset({"missing_share", "new_levels"})
-METRICS = {"auc": "AUC", "log_loss": "log loss", "rmse": "RMSE", "mae": "MAE", "n": "rows"}
 MOVED = {"promote": "promoted", "rollback": "rolled back to"}
 STATISTICS = {
     "ks": "Kolmogorov-Smirnov",

@@ -6,6 +6,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from pipelines.errors import printable
+from pipelines.metrics import metric_name
 from pipelines.records import (
     Breaker,
     ChampionMove,
@@ -130,8 +131,8 @@ def approval_message(gate: GateRecord, *, pages: str) -> Message:
         night=gate.partition_key,
         severity="info",
         title=f"{dataset}: v{version} waits for your word",
-        cause=f"v{version} passed its {len(gate.gates)} gates: {gate.metric} {gate.challenger_value:.4f} on "
-        f"the holdout; {champion}{value}.",
+        cause=f"v{version} passed its {len(gate.gates)} gates: {metric_name(gate.metric)} "
+        f"{gate.challenger_value:.4f} on the holdout; {champion}{value}.",
         consequence="Until somebody answers, the champion stays; without an answer in time it is refused.",
         next_step=f"Approve or reject it in Airflow: Dag promote_{dataset}, required actions.",
         link=f"{pages}/drift/{quote(dataset)}",

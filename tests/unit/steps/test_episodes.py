@@ -267,7 +267,7 @@ REFIT = RefitProbe(
         pytest.param(
             {"estimate": ESTIMATE.model_copy(update={"is_worse": False})}, "None is expected", id="none"
         ),
-        pytest.param({"refit": REFIT}, "auc 0.760 instead of 0.720 on 2013-07-01", id="a-refit-does-better"),
+        pytest.param({"refit": REFIT}, "AUC 0.760 instead of 0.720 on 2013-07-01", id="a-refit-does-better"),
         pytest.param({}, "not known before its labels", id="unknown"),
     ],
 )
