@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from pipelines.monitoring.significance.findings import Findings
 from pipelines.monitoring.significance.matching import matching_days
 from pipelines.monitoring.significance.p_values import benjamini_hochberg
 from pipelines.monitoring.significance.watched import JENSEN_SHANNON, WASSERSTEIN
-from pipelines.monitoring.sketch import DaySketches, sketch_days
+from pipelines.monitoring.sketch import DaySketches, Grid, sketch_days
 from pipelines.monitoring.window import Window
 from pipelines.records import ColumnDrift, Severity, digest_of
 
@@ -75,12 +75,10 @@ class Judge:
         """
         reference, target = self._reference, self._config.target
         columns = self._config.features.columns
-        data = self._part(reference.days, window.counted(reference.days.grid.select(columns)))
-        prediction = self._part(
-            reference.holdout_days,
-            sketch_days(window.predictions, reference.holdout_days.grid.select([PREDICTION])),
-        )
-        label = self._part(reference.days, sketch_days(window.labels, reference.days.grid.select([target])))
+        # The features' rows are counted on the window, since others ask for the same counts.
+        data = self._part(reference.days, window.features, columns, count=window.counted)
+        prediction = self._part(reference.holdout_days, window.predictions, [PREDICTION])
+        label = self._part(reference.days, window.labels, [target])
         joint = self._joint(window.features)
         values = [next((d for d in part.found if d.method in _VALUES), None) for part in (prediction, label)]
         judged = self._correct([*data.found, *values, joint])
@@ -94,17 +92,25 @@ class Judge:
             notes=self._notes(window, [data, prediction, label]),
         )
 
-    def _part(self, days: DaySketches, now: DaySketches) -> _Part:
-        if now.n_rows.sum() < MIN_ROWS or not days.days:
+    def _part(
+        self,
+        days: DaySketches,
+        table: pa.Table,
+        columns: Sequence[str],
+        *,
+        count: Callable[[Grid], DaySketches] | None = None,
+    ) -> _Part:
+        if table.num_rows < MIN_ROWS or not days.days:
             return _NOTHING
-        columns, keys = now.grid.columns, now.days
-        chosen, note = matching_days(days.days, keys, self._config.monitoring)
+        grid = days.grid.select(columns)
+        now = count(grid) if count else sketch_days(table, grid)
+        chosen, note = matching_days(days.days, now.days, self._config.monitoring)
         matched = days if chosen == days.days else days.select(chosen)
-        calibration = self._calibrations.of(matched, columns, length=len(keys))
+        calibration = self._calibrations.of(matched, columns, length=len(now.days))
         comparison = Comparison(
             reference=matched.total,
             current=now.total,
-            watched=watch(matched, columns, length=len(keys)),
+            watched=watch(matched, columns, length=len(now.days)),
             calibration=calibration,
         )
         return _Part(comparison.judge(self._config.monitoring.min_effect), calibration.digest, note)
