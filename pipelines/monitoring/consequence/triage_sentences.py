@@ -35,7 +35,8 @@ def concept_sentence(concept: ConceptDrift) -> str:
     return (
         f"Measured on {concept.n_rows} labels of {days} up to {concept.last_partition}, "
         f"{metric_name(concept.metric)} is {concept.value:.3f} against "
-        f"{concept.reference_value:.3f} on the holdout: worse by {concept.loss:.3f} (p {concept.p_value:.1g})."
+        f"{concept.reference_value:.3f} on the holdout: worse by {concept.loss:.3f} "
+        f"(p {concept.p_value:.1g})."
     )
 
 
@@ -68,7 +69,8 @@ def record_sentence(concept: ConceptDrift | None, estimate: PerformanceEstimate 
         return (
             f"The drift is real, but no loss is expected beyond doubt: "
             f"{metric_name(estimate.metric)} is estimated at {estimate.value:.3f} ({estimate.lower:.3f} to "
-            f"{estimate.upper:.3f}) against {estimate.reference_value:.3f} on the holdout. No labels are in yet."
+            f"{estimate.upper:.3f}) against {estimate.reference_value:.3f} on the holdout. "
+            "No labels are in yet."
         )
     return "The drift is real. There are no labels and no estimate, so what it costs is not known."
 
