@@ -8,6 +8,7 @@ from benchmarks import (
     alarms,
     calm_weeks,
     estimates,
+    history,
     large_night,
     night,
     performance_alarms,
@@ -32,7 +33,11 @@ BENCHMARKS = {
     "sketches": sketches.main,
 }
 # Minutes long: these run only when they are named.
-LONG = {"large_night": large_night.main, "sketches-100m": sketches.hundred_million}
+LONG = {
+    "large_night": large_night.main,
+    "sketches-100m": sketches.hundred_million,
+    "history": history.main,
+}
 
 
 def main(names: list[str]) -> int:
