@@ -6,17 +6,26 @@ import sys
 
 from benchmarks import (
     alarms,
+    calibration,
     calm_weeks,
     estimates,
+    gates,
     history,
     large_night,
     night,
+    parity,
+    passports,
     performance_alarms,
+    races,
     replay,
+    rollback,
     scoring,
+    search,
     shifts,
     sketches,
+    trainings,
     validation,
+    watch,
 )
 
 BENCHMARKS = {
@@ -31,12 +40,21 @@ BENCHMARKS = {
     "estimates": estimates.main,
     "shifts": shifts.main,
     "sketches": sketches.main,
+    "parity": parity.main,
+    "calibration": calibration.main,
+    "gates": gates.main,
+    "watch": watch.main,
 }
 # Minutes long: these run only when they are named.
 LONG = {
     "large_night": large_night.main,
     "sketches-100m": sketches.hundred_million,
     "history": history.main,
+    "races": races.main,
+    "rollback": rollback.main,
+    "search": search.main,
+    "trainings": trainings.main,
+    "passports": passports.main,
 }
 
 

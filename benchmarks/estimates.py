@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.config import PROJECT_ROOT, DatasetConfig
+from pipelines.evaluation.reference import sample_reference
 from pipelines.features.encoding import fit_encoding
 from pipelines.features.query import compute_features, read_query
 from pipelines.features.target import encode_target
@@ -25,7 +26,6 @@ from pipelines.records import partition_range
 from pipelines.runtime import Runtime
 from pipelines.steps.ingest import ingest_range
 from pipelines.training.candidates import fit_candidate
-from pipelines.training.evaluation import sample_reference
 from pipelines.training.examples import split_days
 
 DATASET = "flights"
@@ -50,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         runtime = Runtime.load({"HOLDFAST_HOME": folder, "HOLDFAST_DEVICE": "cpu"})
         config = runtime.dataset(DATASET)
-        table = _examples(runtime, config)
+        table = examples_of_the_year(runtime, config)
     print(
         f"{'90 % intervals':48}{'nights':>8}{'covered':>9}{'width':>8}{'error':>8}{'of no change':>14}   "
         "by month, April to December"
@@ -61,10 +61,10 @@ def main() -> None:
             _print(f"  {name}, {'the night alone' if length == 1 else 'its week'}", estimator, later, length)
 
 
-def _examples(runtime: Runtime, config: DatasetConfig) -> pa.Table:
-    """Return the year's flights with their features and whether they were late."""
-    days = partition_range(FIRST, LATEST)
-    ingest_range(DATASET, FIRST, LATEST, runtime=runtime)
+def examples_of_the_year(runtime: Runtime, config: DatasetConfig, last: str = LATEST) -> pa.Table:
+    """Return the year's flights, up to a day, with their features and whether they were late."""
+    days = partition_range(FIRST, last)
+    ingest_range(DATASET, FIRST, last, runtime=runtime)
     events = runtime.lake.read(DATASET, "raw", partitions=days)
     labels = runtime.lake.read(DATASET, "labels", partitions=days)
     sql = read_query(config, PROJECT_ROOT)

@@ -15,7 +15,7 @@ from pipelines.bundle.files import write_bundle
 from pipelines.config import PROJECT_ROOT, FeaturesConfig, load_params
 from pipelines.features.encoding import fit_encoding
 from pipelines.scoring.scorer import Scorer
-from pipelines.training.candidates import fit_candidate
+from pipelines.training.candidates import PARAMETERS, fit_candidate
 
 Predict = Callable[[pa.Table], object]
 N_TRAIN, N_SCORED, N_TURNS = 60_000, 300_000, 3
@@ -31,7 +31,7 @@ def main() -> None:
     print(
         f"{'':26}{'scorer':>14}{'library':>14}{'ratio':>8}{'difference':>13}   ({N_SCORED} rows, one thread)"
     )
-    for name in config.training.candidates:
+    for name in PARAMETERS:
         fitted = fit_candidate(name, train, valid, config=config, encoding=encoding, seed=1)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bundle"

@@ -1,11 +1,13 @@
 """Hold a challenger for {dataset} to the gates, and make it the champion if it earns it.
 
 **Starts** when a challenger is registered. `gate` compares it with the champion on the same days, which
-neither was trained on. If it is refused, the rest is skipped, the champion stays, and the run succeeds:
-that is a decision, not a failure. With `promotion.approval: human` in `params.yaml`, `approve` then waits
-for a person: *Required Actions* in Airflow's page shows the evidence. A rejection, or no answer in time,
-leaves the champion. `promote` moves the champion by compare-and-set: if it has moved since the gates were
-evaluated, nothing happens.
+neither was trained on. With `promotion.shadow_nights` in `params.yaml` it first sends the challenger into
+the champion's shadow and skips the rest; `monitor_{dataset}` hands it on again once those nights have
+labels, which then have a gate of their own. If it is refused, the rest is skipped, the champion stays, and
+the run succeeds: that is a decision, not a failure. With `promotion.approval: human` in `params.yaml`,
+`approve` then waits for a person: *Required Actions* in Airflow's page shows the evidence. A rejection, or
+no answer in time, leaves the champion. `promote` moves the champion by compare-and-set: if it has moved
+since the gates were evaluated, nothing happens.
 
 **By hand:** fill in the form to hold a challenger to the gates once more.
 

@@ -3,8 +3,9 @@
 **Starts** by hand only. `rollback` moves the champion to the one before, or to the `model_version` that you
 name, and writes down who asked and why. Nothing is trained, gated or approved: it takes seconds.
 
-**By hand:** give the `reason`. Name a night in `rescore` to have its predictions made again by that
-version; otherwise it scores from the next night on, and all predictions so far are kept.
+**By hand:** give the `reason`. Name a night in `rescore`, or a range with `rescore_last`, to have their
+predictions made again by that version, each night in a run of `score_{dataset}`; the predictions in their
+place so far are kept, marked with who asked and why. Otherwise it scores from the next night on.
 
 **When it fails:** its message says which versions can be gone back to.
 

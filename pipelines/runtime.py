@@ -23,6 +23,8 @@ class Runtime:
     ----------
     settings, params : Settings, Params
         Where things live, and what is done.
+    run_id : str, optional
+        The run that the steps are part of, as ``dag_id/run_id`` of Airflow; decisions bear it.
 
     Notes
     -----
@@ -31,9 +33,10 @@ class Runtime:
 
     settings: Settings
     params: Params
+    run_id: str | None = None
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None) -> Runtime:
+    def load(cls, environ: Mapping[str, str] | None = None, *, run_id: str | None = None) -> Runtime:
         """Read settings and params.
 
         Raises
@@ -42,7 +45,7 @@ class Runtime:
             As :func:`~pipelines.config.load_settings` and :func:`~pipelines.config.load_params`.
         """
         settings = load_settings(environ)
-        return cls(settings=settings, params=load_params(settings.params))
+        return cls(settings=settings, params=load_params(settings.params), run_id=run_id)
 
     def dataset(self, name: str) -> DatasetConfig:
         """Return the configuration of one dataset; ConfigError if there is none of that name."""
@@ -56,7 +59,7 @@ class Runtime:
     @cached_property
     def ledger(self) -> Ledger:
         """The decisions of record."""
-        return Ledger(self.settings.ledger_url)
+        return Ledger(self.settings.ledger_url, run_id=self.run_id)
 
     @cached_property
     def registry(self) -> Registry:

@@ -6,12 +6,7 @@ The environment is set before any library is imported, since several read it at 
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-import uuid
+import signal
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -25,12 +20,16 @@ for _name, _value in {
     "OMP_NUM_THREADS": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+# A shell that starts a command in the background lets it ignore Ctrl-C; tests of interrupts need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # A developer's own settings must not reach a test.
 for _name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
     del os.environ[_name]
 
 import pytest  # noqa: E402
 from bike_files import as_csv, bike_rows  # noqa: E402
+from postgresql import postgresql_database, postgresql_server  # noqa: E402
 
 from pipelines.config import PROJECT_ROOT, Params, load_params, load_settings  # noqa: E402
 from pipelines.runtime import Runtime  # noqa: E402
@@ -81,40 +80,12 @@ def bikes(make_runtime: RuntimeMaker, tmp_path: Path) -> Runtime:
 @pytest.fixture(scope="session")
 def _postgresql_server() -> Iterator[str]:
     """Start a real PostgreSQL on a free loopback port; give the URL of its server."""
-    programs = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")))]
-    initdb = next((Path(program) for program in programs if program), None)
-    assert initdb is not None, "PostgreSQL's initdb is missing: run `make services`"
-    # The server refuses to run as root: it gets a user and a folder of its own.
-    owner = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-postgresql-"))
-    shutil.chown(folder, owner)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    identity = {"user": owner} if os.geteuid() == 0 else {}
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/", **identity}
-    data = str(folder / "data")
-    subprocess.run([str(initdb), "-D", data, "-U", "holdfast", "-A", "trust", "--no-sync"], **quiet)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    control = [str(initdb.with_name("pg_ctl")), "-D", data, "-w"]
-    subprocess.run([*control, "-l", str(folder / "log"), "-o", options, "start"], **quiet)
-    try:
-        yield f"postgresql+psycopg://holdfast@127.0.0.1:{port}"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgresql_server() as url:
+        yield url
 
 
 @pytest.fixture
 def postgresql_url(_postgresql_server: str) -> Iterator[str]:
     """Give the URL of a new, empty database on a real PostgreSQL."""
-    import sqlalchemy
-
-    name = f"holdfast_{uuid.uuid4().hex[:12]}"
-    server = sqlalchemy.create_engine(f"{_postgresql_server}/postgres", isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield f"{_postgresql_server}/{name}"
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    server.dispose()
+    with postgresql_database(_postgresql_server) as url:
+        yield url

@@ -53,7 +53,31 @@ class NetworkArchitecture(_Closed):
     target_std: float = Field(default=1.0, gt=0)
 
 
-Architecture = Annotated[TreesArchitecture | NetworkArchitecture, Field(discriminator="family")]
+class LinearArchitecture(_Closed):
+    """Weighted sums of standardised numbers, missing indicators and levels.
+
+    In log-odds for task ``binary``, in units of the target for ``regression``; for ``multiclass`` there is
+    one sum a class, of which the softmax is taken.
+    """
+
+    family: Literal["linear"] = "linear"
+    # Standardised inputs are clipped to this many standard deviations either way.
+    input_limit: float = Field(gt=0)
+
+
+Architecture = Annotated[
+    TreesArchitecture | NetworkArchitecture | LinearArchitecture, Field(discriminator="family")
+]
+
+
+class Calibration(_Closed):
+    """What becomes of a model's sums before they are made probabilities: ``slope * sum + intercept``.
+
+    A slope above zero keeps the order of a binary model's rows. There is one intercept an output.
+    """
+
+    slope: float = Field(gt=0)
+    intercepts: tuple[float, ...] = Field(min_length=1)
 
 
 class TrainingNotes(_Closed):
@@ -63,9 +87,12 @@ class TrainingNotes(_Closed):
     seed: int
     n_rows: _Count
     n_valid_rows: _Count
-    # Trees kept, or epochs up to the one kept.
+    # Trees kept, or epochs or penalties up to the one kept.
     n_rounds: _Count
     valid_loss: float
+    # Hyperparameters that were chosen; left out where all are the defaults, so that such models keep their
+    # bytes.
+    parameters: dict[str, float] = Field(default={}, exclude_if=lambda parameters: not parameters)
 
 
 class BundleDescription(_Closed):
@@ -84,11 +111,13 @@ class BundleDescription(_Closed):
     classes: tuple[str, ...] = Field(default=(), exclude_if=lambda classes: not classes)
     encoding: Encoding
     architecture: Architecture
+    # Left out where there is none, so that such models keep their bytes.
+    calibration: Calibration | None = Field(default=None, exclude_if=lambda calibration: calibration is None)
     training: TrainingNotes
 
     @property
     def family(self) -> str:
-        """The model family, which chooses the scorer's code path: ``trees`` or ``network``."""
+        """The model family, which chooses the scorer's code path: ``trees``, ``network`` or ``linear``."""
         return self.architecture.family
 
     @property
@@ -106,6 +135,16 @@ class BundleDescription(_Closed):
             raise ValueError(
                 f"{self.architecture.n_trees} trees are not as many for each of {n_classes} classes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_fits(self) -> BundleDescription:
+        if self.calibration is None:
+            return self
+        if self.task == "regression":
+            raise ValueError("a regression has no probabilities to calibrate")
+        if (n_found := len(self.calibration.intercepts)) != self.n_outputs:
+            raise ValueError(f"{n_found} intercepts of the calibration for {self.n_outputs} outputs")
         return self
 
     @model_validator(mode="after")

@@ -124,10 +124,7 @@ def read_bundle(path: Path) -> Bundle:
             f"{path / WEIGHTS_FILE} is no safetensors file of known types: {error}"
         ) from error
     check_tensors(tensors, description)
-    try:
-        golden = pq.read_table(pa.BufferReader(contents[GOLDEN_FILE]))
-    except (pa.ArrowException, OSError) as error:
-        raise IntegrityError(f"{path / GOLDEN_FILE} is no Parquet file: {error}") from error
+    golden = _read_golden(contents[GOLDEN_FILE], path / GOLDEN_FILE, description)
     return Bundle(
         description=description,
         tensors=tensors,
@@ -170,13 +167,15 @@ def _read_plain_file(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise IntegrityError(f"{path} is a link or can't be read: {error.strerror}.") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise IntegrityError(f"{path} is no plain file.")
     limit = _MAX_BYTES[path.name]
     with os.fdopen(descriptor, "rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
+        # It may grow while it is read.
+        content = file.read(limit + 1) if found.st_size <= limit else b""
+    if max(found.st_size, len(content)) > limit:
         raise IntegrityError(f"{path} is larger than the {limit // _MIB} MiB that the format allows.")
     return content
 
@@ -206,13 +205,27 @@ def with_outputs(table: pa.Table, predictions: npt.NDArray[np.float64]) -> pa.Ta
     return table
 
 
+def _read_golden(content: bytes, path: Path, description: BundleDescription) -> pa.Table:
+    """Read no more than the format allows, whatever the few bytes of the file would unfold to."""
+    wanted = _golden_schema(description).names
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        n_rows = max(file.metadata.num_rows, sum(group.num_rows for group in groups))
+        n_bytes = sum(group.total_byte_size for group in groups)
+        if n_rows <= MAX_GOLDEN_ROWS and n_bytes <= _MAX_BYTES[GOLDEN_FILE]:
+            return file.read([name for name in wanted if name in file.schema_arrow.names])
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(f"{path} is no Parquet file: {error}") from error
+    raise IntegrityError(
+        f"A bundle has 1 to {MAX_GOLDEN_ROWS} golden rows in at most {_MAX_BYTES[GOLDEN_FILE] // _MIB} MiB, "
+        f"{path} has {n_rows} in {n_bytes // _MIB} MiB."
+    )
+
+
 def _checked_golden(golden: pa.Table, description: BundleDescription) -> pa.Table:
     """Return the golden rows in the format's columns and types."""
-    schema = pa.schema(
-        [(column.name, pa.float64()) for column in description.encoding.numeric]
-        + [(column.name, pa.string()) for column in description.encoding.categorical]
-        + [(name, pa.float64()) for name in output_columns(description)]
-    )
+    schema = _golden_schema(description)
     if len(set(schema.names)) != len(schema.names):
         taken = next(name for name in schema.names if schema.names.count(name) > 1)
         raise IntegrityError(f"A feature can't be called {taken!r}: rename it in the features query.")
@@ -227,3 +240,11 @@ def _checked_golden(golden: pa.Table, description: BundleDescription) -> pa.Tabl
     if not np.isfinite(outputs_of(plain, description)).all():
         raise IntegrityError("A golden prediction is missing or not finite.")
     return plain
+
+
+def _golden_schema(description: BundleDescription) -> pa.Schema:
+    return pa.schema(
+        [(column.name, pa.float64()) for column in description.encoding.numeric]
+        + [(column.name, pa.string()) for column in description.encoding.categorical]
+        + [(name, pa.float64()) for name in output_columns(description)]
+    )

@@ -17,6 +17,10 @@ The nodes of a tree are in preorder: the left child follows its parent, then com
 
 Family ``network``: ``embedding.<i>`` float32 (levels + 1, width), the last row for unknown;
 ``layer.<j>.weight`` float32 (out, in) and ``layer.<j>.bias`` float32 (out,); the last layer's out is k.
+
+Family ``linear``: ``bias`` float64 (k,); ``numeric`` float64 (k, numbers) for standardised numbers;
+``missing`` of the same shape for their missing indicators; ``level.<i>`` float64 (levels + 1, k), the last
+row for unknown.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ import numpy.typing as npt
 from pipelines.bundle.description import (
     MAX_LEAVES,
     BundleDescription,
+    LinearArchitecture,
     NetworkArchitecture,
     TreesArchitecture,
 )
@@ -38,6 +43,9 @@ from pipelines.errors import IntegrityError
 from pipelines.features.encoding import Encoding
 
 Array = npt.NDArray[Any]
+
+# The scorer's tables have a row for each threshold of a column and a column for each tree, of 4 bytes: 4 GiB.
+_MAX_TABLE_CELLS = 2**30
 
 
 class TensorSpec(NamedTuple):
@@ -52,6 +60,8 @@ def expected_tensors(description: BundleDescription) -> dict[str, TensorSpec]:
     architecture = description.architecture
     if isinstance(architecture, TreesArchitecture):
         return _tree_specs(architecture, description.n_outputs)
+    if isinstance(architecture, LinearArchitecture):
+        return _linear_specs(description.encoding, description.n_outputs)
     return _network_specs(architecture, description.encoding, description.n_outputs)
 
 
@@ -139,6 +149,19 @@ def _network_specs(
     return specs
 
 
+def _linear_specs(encoding: Encoding, n_outputs: int) -> dict[str, TensorSpec]:
+    numbers = TensorSpec("float64", (n_outputs, len(encoding.numeric)))
+    return {
+        "bias": TensorSpec("float64", (n_outputs,)),
+        "numeric": numbers,
+        "missing": numbers,
+        **{
+            f"level.{i}": TensorSpec("float64", (len(column.levels) + 1, n_outputs))
+            for i, column in enumerate(encoding.categorical)
+        },
+    }
+
+
 def _check_trees(tensors: Mapping[str, Array], encoding: Encoding, architecture: TreesArchitecture) -> None:
     start, right, feature = tensors["tree_start"], tensors["right"], tensors["feature"]
     category_row = tensors["category_row"]
@@ -161,4 +184,22 @@ def _check_trees(tensors: Mapping[str, Array], encoding: Encoding, architecture:
     if architecture.category_width != n_codes:
         raise IntegrityError(
             f"The rows of categories have {architecture.category_width} codes, the encoding {n_codes}."
+        )
+    _check_table_sizes(tensors, encoding, architecture)
+
+
+def _check_table_sizes(
+    tensors: Mapping[str, Array], encoding: Encoding, architecture: TreesArchitecture
+) -> None:
+    """Refuse trees whose few bytes would unfold to more than a machine has memory."""
+    feature, n_numeric = tensors["feature"], len(encoding.numeric)
+    n_rows = 0
+    for column in np.unique(feature[feature >= 0]).tolist():
+        if column < n_numeric:
+            n_rows += np.unique(tensors["threshold"][feature == column]).size + 2
+        else:
+            n_rows += encoding.categorical[column - n_numeric].unknown_code + 1
+    if n_rows * architecture.n_trees > _MAX_TABLE_CELLS:
+        raise IntegrityError(
+            f"The trees are too large to score: {n_rows} thresholds and levels, {architecture.n_trees} trees."
         )

@@ -9,12 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli import nights, stack
+from pipelines.cli.champions import champion, rescore
 from pipelines.cli.datasets import datasets
 from pipelines.cli.episodes import episodes, retraining
+from pipelines.cli.explain import explain
 from pipelines.cli.hold import hold
 from pipelines.cli.messages import messages
 from pipelines.cli.metrics import metrics
+from pipelines.cli.models import models
 from pipelines.cli.quarantine import quarantine
+from pipelines.cli.reproduce import reproduce
 from pipelines.cli.show import show
 from pipelines.cli.suites import suite
 from pipelines.errors import ConfigError, HoldfastError
@@ -29,13 +33,18 @@ app = typer.Typer(
 nights.add_commands(app)
 app.add_typer(datasets, name="dataset")
 app.add_typer(show, name="show")
+app.command()(explain)
 app.add_typer(quarantine, name="quarantine")
 app.command()(hold)
+app.add_typer(champion, name="champion")
+app.command()(rescore)
 app.add_typer(episodes, name="episodes")
 app.add_typer(retraining, name="retraining")
 app.add_typer(suite, name="suite")
 app.add_typer(messages, name="messages")
+app.add_typer(models, name="model")
 app.command()(metrics)
+app.command()(reproduce)
 stack.add_commands(app)
 
 # No library phones home, whoever starts us.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -21,7 +22,20 @@ from pipelines.cli.arguments import (
 
 def add_commands(app: typer.Typer) -> None:
     """Add the verbs of this module."""
-    for verb in (ingest, validate, score, monitor, retrain, train, gate, promote, rollback, night):
+    for verb in (
+        ingest,
+        validate,
+        score,
+        shadow,
+        monitor,
+        watch,
+        retrain,
+        train,
+        gate,
+        promote,
+        rollback,
+        night,
+    ):
         app.command()(verb)
 
 
@@ -74,6 +88,30 @@ def score(
         as_json,
         f"Scored {record.n_rows} rows with {dataset} v{record.model_version} on {record.device}.",
     )
+
+
+def shadow(dataset: Dataset, partition_key: Partition, as_json: AsJson = False) -> None:
+    """Score a night that is scored with every version in the champion's shadow."""
+    from pipelines.steps.shadow import shadow as step
+
+    records = step(dataset, partition_key, runtime=open_runtime())
+    if as_json:
+        typer.echo(json.dumps([record.to_json() for record in records], indent=2))
+        return
+    for record in records:
+        typer.echo(f"Scored {record.n_rows} rows in the shadow of v{record.beside}: v{record.model_version}.")
+    if not records:
+        typer.echo(f"No version of {dataset} is in the champion's shadow.")
+
+
+def watch(dataset: Dataset, partition_key: Partition, as_json: AsJson = False) -> None:
+    """Compare a new champion with the one before, and take it back where it is worse beyond doubt."""
+    from pipelines.registry.watching import watch_sentence
+    from pipelines.steps.watch import watch as step
+
+    record = step(dataset, partition_key, runtime=open_runtime())
+    sentence = f"No promotion of {dataset} is watched." if record is None else watch_sentence(record)
+    print_record(record, as_json, f"{partition_key}: {sentence}")
 
 
 def monitor(dataset: Dataset, partition_key: Partition, as_json: AsJson = False) -> None:
@@ -144,21 +182,33 @@ def rollback(
     reason: Annotated[str, typer.Option("--reason", help="Why; goes on record.")],
     model_version: Annotated[str | None, typer.Option("--version", help="Default: the one before.")] = None,
     actor: Actor = "cli",
+    rescore_from: Annotated[
+        str | None, typer.Option("--rescore", help="Score the nights from this one on again with it.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--last", help="The last of them; default: the newest.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go back to the champion before, or to a named version."""
+    """Go back to the champion before, or to a named version; score nights again with it, if asked."""
+    from pipelines.cli.champions import rescore_nights
     from pipelines.steps.rollback import rollback as step
 
     move = step(dataset, runtime=open_runtime(), model_version=model_version, actor=actor, reason=reason)
     print_record(
         move, as_json, f"{dataset}: champion is v{move.model_version} (was v{move.previous_version})."
     )
+    if rescore_from is not None:
+        rescore_nights(
+            dataset, rescore_from, last or move.partition_key, actor=actor, reason=reason, as_json=as_json
+        )
 
 
 def night(dataset: Dataset, partition_key: Partition) -> None:
-    """Run one whole night in this process: ingest, validate, score, monitor, decide."""
+    """Run one whole night in this process: ingest, validate, score, monitor, decide, watch."""
     ingest(dataset, partition_key)
     validate(dataset, partition_key)
     score(dataset, partition_key)
     monitor(dataset, partition_key)
     retrain(dataset, partition_key)
+    # Last: what is wrong with a model that nobody is scored by must not hold up the night.
+    shadow(dataset, partition_key)
+    watch(dataset, partition_key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +28,9 @@ def stage(name: Annotated[str, typer.Argument(help="snapshot, features, train or
     """Run one stage of dvc.yaml, in the folder that holds it."""
     from pipelines.steps.stages import STAGES, run_stage
 
+    # DVC hands on what a stage prints: a search that goes on for an hour is seen to go on.
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
+    logging.getLogger("pipelines").setLevel(logging.INFO)
     if name not in STAGES:
         raise ConfigError(f"dvc.yaml has no stage {name!r}; it has {', '.join(STAGES)}.")
     run_stage(name, Path.cwd())

@@ -10,15 +10,16 @@ from pipelines.config.datasets import (
     FeaturesConfig,
     MonitoringConfig,
     Params,
-    PromotionConfig,
     QualityConfig,
     RetrainingConfig,
-    TrainingConfig,
     TrainingRun,
 )
+from pipelines.config.evaluation import EvaluationConfig
+from pipelines.config.promotion import PromotionConfig
 from pipelines.config.reading import load_params
 from pipelines.config.settings import Settings, load_settings
 from pipelines.config.sources import PLACEHOLDERS, CsvConfig, SourceConfig
+from pipelines.config.training import SearchConfig, TrainingConfig
 
 __all__ = [
     "PLACEHOLDERS",
@@ -27,12 +28,14 @@ __all__ = [
     "ColumnType",
     "CsvConfig",
     "DatasetConfig",
+    "EvaluationConfig",
     "FeaturesConfig",
     "MonitoringConfig",
     "Params",
     "PromotionConfig",
     "QualityConfig",
     "RetrainingConfig",
+    "SearchConfig",
     "Settings",
     "SourceConfig",
     "Task",

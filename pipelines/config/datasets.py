@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.config.base import RESERVED_COLUMNS, Closed, ColumnType, Fraction, Name, Task
+from pipelines.config.evaluation import EvaluationConfig
 from pipelines.config.explanations import nearest
+from pipelines.config.promotion import PromotionConfig
 from pipelines.config.sources import SourceConfig
+from pipelines.config.training import TrainingConfig
 from pipelines.errors import ConfigError
 
 MAX_CLASSES = 100
@@ -32,45 +35,6 @@ class QualityConfig(Closed):
     """What validation tolerates beyond the suite itself."""
 
     max_quarantined_fraction: Fraction = 0.05
-
-
-class TrainingConfig(Closed):
-    """How challengers are made.
-
-    ``split: time`` holds the newest ``holdout_days`` back. ``split: rows``, for tables without a time
-    or with few days, holds back the ``holdout_fraction`` of all keys that their digests choose: a key
-    is on the same side in every partition. One partition is then enough, unless ``min_days`` says otherwise.
-    """
-
-    candidates: tuple[Literal["hist_gradient_boosting", "embedding_network"], ...] = (
-        "hist_gradient_boosting",
-        "embedding_network",
-    )
-    split: Literal["time", "rows"] = "time"
-    holdout_days: int = Field(default=14, ge=1)
-    holdout_fraction: Annotated[float, Field(gt=0.0, lt=0.9)] = 0.2
-    min_days: int = Field(default=28, ge=1)
-    max_epochs: int = Field(default=6, ge=1)
-    max_iterations: int = Field(default=200, ge=1)
-    n_threads: int = Field(default=1, ge=1)
-    seed: int = 20130101
-
-    @model_validator(mode="before")
-    @classmethod
-    def _need_no_days_to_split_rows(cls, content: Any) -> Any:
-        if isinstance(content, dict) and content.get("split") == "rows":
-            return {"min_days": 1, **content}
-        return content
-
-
-class PromotionConfig(Closed):
-    """What a challenger must show, and whether a person has the last word."""
-
-    approval: Literal["auto", "human"] = "auto"
-    min_gain: float = 0.0
-    confidence: Fraction = 0.9
-    min_baseline_gain: float = 0.02
-    approval_timeout_hours: float = Field(default=72.0, gt=0)
 
 
 class EffectConfig(Closed):
@@ -177,6 +141,7 @@ class DatasetConfig(Closed):
     features: FeaturesConfig
     quality: QualityConfig = QualityConfig()
     training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     promotion: PromotionConfig = PromotionConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     retraining: RetrainingConfig = RetrainingConfig()
@@ -216,12 +181,22 @@ class DatasetConfig(Closed):
             raise ValueError(f"{', '.join(leaking)}: a label or leak can't be a feature")
         if not self.features.columns:
             raise ValueError("`features` names no numeric and no categorical column")
+        self._require_known_slices()
         return self
 
     @property
     def maturity_days(self) -> int:
         """The age in days at which a night's labels count as complete."""
         return self.label_maturity_days or self.label_delay_days
+
+    def _require_known_slices(self) -> None:
+        known = {*self.columns, *self.features.columns}
+        for name in (*self.evaluation.slices, *self.evaluation.protected):
+            if name not in known:
+                raise ValueError(
+                    f"`evaluation` names {name!r}, which is neither a feature nor one of `columns`."
+                    f"{nearest(name, known)}"
+                )
 
     def _require_classes(self) -> None:
         n_classes = len(set(self.classes))
@@ -236,7 +211,11 @@ class DatasetConfig(Closed):
 
 
 class TrainingRun(Closed):
-    """One training: which data, for whom. The trainer fills it in, in the run's own workspace."""
+    """One training: which data, for whom. The trainer fills it in, in the run's own workspace.
+
+    ``training_key`` says which searches are one and the same; without one, none goes on after a kill.
+    ``n_trials`` is of a search to repeat: as many as it had, whatever its budget was.
+    """
 
     dataset: str = ""
     first_partition: str = ""
@@ -244,6 +223,8 @@ class TrainingRun(Closed):
     holdout_days: int = 0
     snapshot_digest: str = ""
     seed: int = 0
+    training_key: str = ""
+    n_trials: int = Field(default=0, ge=0)
 
 
 class Params(Closed):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from pipelines.errors import ConflictError, EngineError
+from pipelines.ledger.rows import aware
 from pipelines.ledger.schema import metadata
+from pipelines.ledger.upgrades import upgrade
+
+__all__ = ["Database", "aware"]
 
 _SQLITE_BUSY_SECONDS = 30
 _CREATE_ATTEMPTS = 5
@@ -61,14 +64,6 @@ class Database:
             raise EngineError(f"Can't {purpose}: the ledger's database failed: {error.orig}") from error
 
 
-def aware(row: RowMapping) -> Mapping[str, Any]:
-    """Return the row with aware timestamps: SQLite gives back naive ones, which are UTC."""
-    return {
-        key: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-        for key, value in row.items()
-    }
-
-
 def _connect(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
@@ -96,6 +91,7 @@ def _create_schema(engine: Engine) -> None:
     for attempt in range(_CREATE_ATTEMPTS):
         try:
             metadata.create_all(engine)
+            upgrade(engine)
         except DBAPIError as error:
             # Two processes that start at once may both try to create the tables.
             if attempt == _CREATE_ATTEMPTS - 1:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from pipelines.errors import ConflictError
 from pipelines.ledger.breakers import Breakers
-from pipelines.ledger.database import Database, aware
+from pipelines.ledger.champions import Champions
+from pipelines.ledger.database import Database
 from pipelines.ledger.episodes import Episodes
 from pipelines.ledger.retrainings import Retrainings
-from pipelines.ledger.schema import champions, decisions
+from pipelines.ledger.schema import decisions
 from pipelines.ledger.triggers import Triggers
 from pipelines.records import ChampionMove, Decision
 
@@ -33,6 +34,9 @@ class Ledger(Retrainings):
     ----------
     url : str
         A SQLAlchemy URL; SQLite and PostgreSQL are supported. The schema is made at first use.
+    run_id : str, optional
+        The run on whose behalf it is written, such as ``dag_id/run_id`` of Airflow: new decisions that name
+        no run of their own bear it. It is no part of what was decided.
 
     Raises
     ------
@@ -40,12 +44,18 @@ class Ledger(Retrainings):
         From every method, if the database fails.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, run_id: str | None = None) -> None:
         super().__init__(Database(url))
+        self._run_id = run_id
 
     def close(self) -> None:
         """Give back every connection."""
         self._database.close()
+
+    @cached_property
+    def champions(self) -> Champions:
+        """The champions' moves: append-only, and a hash chain."""
+        return Champions(self._database)
 
     @cached_property
     def episodes(self) -> Episodes:
@@ -84,6 +94,8 @@ class Ledger(Retrainings):
             return self._append(decision)
 
     def _append(self, decision: Decision) -> bool:
+        if decision.run_id is None and self._run_id is not None:
+            decision = decision.model_copy(update={"run_id": self._run_id})
         about = (
             (decisions.c.kind == decision.kind)
             & (decisions.c.dataset == decision.dataset)
@@ -91,7 +103,7 @@ class Ledger(Retrainings):
             & (decisions.c.subject == decision.subject)
         )
         newest = (
-            select(decisions.c.revision, decisions.c.digest)
+            select(decisions.c.id, decisions.c.revision, decisions.c.digest)
             .where(about)
             .order_by(decisions.c.revision.desc())
             .limit(1)
@@ -99,7 +111,9 @@ class Ledger(Retrainings):
         with self._database.transaction("record a decision") as connection:
             found = connection.execute(newest).one_or_none()
             if found is not None and found.digest == decision.digest:
-                return False
+                is_in_force = not decision.is_exclusive or found.id == _newest_id(connection, decision)
+                if is_in_force:
+                    return False
             connection.execute(
                 insert(decisions).values(
                     kind=decision.kind,
@@ -184,38 +198,24 @@ class Ledger(Retrainings):
 
     def champion(self, dataset: str) -> ChampionMove | None:
         """Return the move that made the present champion; None before the first."""
-        moves = self._moves(select(champions).where(champions.c.dataset == dataset), newest=1)
-        return moves[0] if moves else None
+        return self.champions.present(dataset)
 
     def champion_history(self, dataset: str) -> list[ChampionMove]:
         """Return every move of the champion, oldest first."""
-        return self._moves(select(champions).where(champions.c.dataset == dataset))
-
-    def _moves(self, query: Select[Any], newest: int | None = None) -> list[ChampionMove]:
-        order = champions.c.sequence.desc() if newest else champions.c.sequence
-        with self._database.transaction("read the champions") as connection:
-            rows = connection.execute(query.order_by(order).limit(newest)).mappings().all()
-        return [ChampionMove.model_validate(aware(row)) for row in rows]
+        return self.champions.history(dataset)
 
     def move_champion(self, move: ChampionMove) -> ChampionMove:
-        """Append a move, if ``move.sequence`` is still the next one: the compare-and-set.
+        """Append a move, if it is still the next one: as :meth:`Champions.move`."""
+        return self.champions.move(move)
 
-        Raises
-        ------
-        ConflictError
-            If the champion has moved since the caller looked; nothing was written.
-        """
-        with self._database.transaction(f"move the champion of {move.dataset}") as connection:
-            newest = connection.execute(
-                select(func.max(champions.c.sequence)).where(champions.c.dataset == move.dataset)
-            ).scalar_one()
-            if move.sequence != (newest or 0) + 1:
-                raise ConflictError(
-                    f"The champion of {move.dataset} has moved to sequence {newest or 0} since it was read; "
-                    "evaluate against the present champion and promote again."
-                )
-            connection.execute(insert(champions).values(**move.model_dump()))
-        return move
+
+def _newest_id(connection: Connection, decision: Decision) -> int:
+    """Return the id of the newest decision of a kind about a partition, whatever its subject."""
+    query = _narrow(
+        select(func.max(decisions.c.id)), type(decision), decision.dataset, decision.partition_key, None
+    )
+    found: int = connection.execute(query).scalar_one()
+    return found
 
 
 def _narrow(

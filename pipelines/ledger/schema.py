@@ -52,6 +52,10 @@ champions = Table(
     Column("evidence_digest", String(64), nullable=False),
     Column("partition_key", String(10), nullable=False),
     Column("moved_at", DateTime(timezone=True), nullable=False),
+    # The hash chain; null in a row that an older program wrote after the ledger was upgraded.
+    Column("evidence_seal", String(64)),
+    Column("previous_digest", String(64)),
+    Column("digest", String(64)),
     PrimaryKeyConstraint("dataset", "sequence"),
 )
 

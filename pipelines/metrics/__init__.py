@@ -5,14 +5,46 @@ A measure that is not defined is ``nan``, and a ``nan`` never wins a comparison.
 """
 
 from pipelines.metrics.bootstrap import BootstrapGain, paired_day_bootstrap
+from pipelines.metrics.calibration import Calibration, measure_calibration
+from pipelines.metrics.intervals import Estimate
 from pipelines.metrics.names import metric_name
+from pipelines.metrics.paired import PairedDifference, paired_difference
+from pipelines.metrics.paired_gain import NOT_COMPARABLE, PairedGain, compare_paired
 from pipelines.metrics.quality import PrimaryMetric, evaluate_predictions, primary_metric
+from pipelines.metrics.sequential import worse_evidence
+from pipelines.metrics.slices import (
+    GroupGap,
+    Slice,
+    SliceMeasure,
+    declared_slices,
+    measure_gaps,
+    measure_slices,
+    row_losses,
+    slice_column,
+)
 
 __all__ = [
+    "NOT_COMPARABLE",
     "BootstrapGain",
+    "Calibration",
+    "Estimate",
+    "GroupGap",
+    "PairedDifference",
+    "PairedGain",
     "PrimaryMetric",
+    "Slice",
+    "SliceMeasure",
+    "compare_paired",
+    "declared_slices",
     "evaluate_predictions",
+    "measure_calibration",
+    "measure_gaps",
+    "measure_slices",
     "metric_name",
     "paired_day_bootstrap",
+    "paired_difference",
     "primary_metric",
+    "row_losses",
+    "slice_column",
+    "worse_evidence",
 ]

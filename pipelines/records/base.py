@@ -41,11 +41,16 @@ class Decision(Record):
     kind: ClassVar[str]
     # Facts about one run, not about what was decided: two runs that differ only here agree.
     volatile: ClassVar[frozenset[str]] = frozenset({"decided_at", "duration_seconds", "run_id"})
+    # Whether a decision about one subject puts those about the others of its partition out of force: then one
+    # that comes back after another subject's is news, and the newest of all says what is so.
+    is_exclusive: ClassVar[bool] = False
 
     dataset: str
     partition_key: str
     decided_at: datetime = Field(default_factory=now_utc)
     duration_seconds: float = 0.0
+    # The Dag run that it was decided in, `dag_id/run_id`; None outside Airflow. Trainings from before this
+    # was kept have the MLflow run here.
     run_id: str | None = None
 
     @property

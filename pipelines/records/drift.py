@@ -138,6 +138,7 @@ class DriftRecord(Decision):
     """
 
     kind: ClassVar[str] = "drift"
+    is_exclusive: ClassVar[bool] = True
     volatile: ClassVar[frozenset[str]] = Decision.volatile | {"report_path"}
 
     model_version: str
@@ -189,6 +190,7 @@ class PerformanceRecord(Decision):
     """
 
     kind: ClassVar[str] = "performance"
+    is_exclusive: ClassVar[bool] = True
 
     model_version: str
     known_at: str

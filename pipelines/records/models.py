@@ -37,6 +37,8 @@ class TrainedModel(Record):
     profile_digest: str = ""
     # Of the sketches of the reference's days; empty for models from before they were kept.
     sketch_digest: str = ""
+    # Of what was measured of it on its holdout; empty for models from before it was kept.
+    evaluation_digest: str = ""
 
 
 class TrainingRecord(Decision):
@@ -83,7 +85,11 @@ class GateRecord(Decision):
 
 
 class ChampionMove(Record):
-    """One move of the champion: the commit point of a promotion or a rollback."""
+    """One move of the champion: the commit point of a promotion or a rollback.
+
+    Moves are a hash chain: ``digest`` is of all the rest, ``previous_digest`` among it. The ledger fills the
+    three digests in when it takes a move; they are empty before, and for a move that an older program wrote.
+    """
 
     dataset: str
     sequence: int
@@ -93,8 +99,13 @@ class ChampionMove(Record):
     actor: str
     reason: str
     evidence_digest: str
+    # Of a promotion, the night whose challenger it is; of a rollback, the last night scored before it.
     partition_key: str
     moved_at: datetime
+    # Of the gate evidence as it lies in the ledger, to the last byte; "" for a rollback.
+    evidence_seal: str = ""
+    previous_digest: str = ""
+    digest: str = ""
 
 
 class PromotionDecision(Record):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipelines.bundle.files import bundle_digest
 from pipelines.ledger.ledger import Ledger
-from pipelines.records import TrainedModel
+from pipelines.records import ChainHead, Evaluation, Speed, TrainedModel
 from pipelines.registry import runs, versions
 from pipelines.registry.challengers import training_record
 from pipelines.registry.engine import engine_errors, open_client, use_s3_endpoint
@@ -21,6 +21,7 @@ from pipelines.registry.pyfunc import save_pyfunc
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
+_HEAD_TAG = "holdfast.champion_head"
 
 
 class Registry:
@@ -80,7 +81,7 @@ class Registry:
             With ``mlflow_run_id`` empty; its metrics become the run's.
         outputs : pathlib.Path
             A folder with ``bundle/``, ``reference.parquet``, ``reference.sketch``, ``metrics.json``,
-            ``reference_profile.json`` and perhaps ``plots/``.
+            ``reference_profile.json`` and perhaps ``evaluation.json``, ``speed.json`` and ``plots/``.
         params, tags : mapping of str to str
             What a person looks for in MLflow's pages.
         files : sequence of pathlib.Path
@@ -91,7 +92,8 @@ class Registry:
         Returns
         -------
         TrainedModel
-            With its run and the digests of its reference rows, their sketch and profile.
+            With its run and the digests of its reference rows, their sketch and profile, and its
+            evaluation.
         """
         with engine_errors(f"log the training of {trained.dataset}"):
             run = self._client.create_run(
@@ -105,6 +107,9 @@ class Registry:
                     "reference_digest": file_digest(outputs / runs.REFERENCE),
                     "profile_digest": file_digest(outputs / runs.PROFILE),
                     "sketch_digest": file_digest(outputs / runs.SKETCH),
+                    "evaluation_digest": file_digest(outputs / runs.EVALUATION)
+                    if (outputs / runs.EVALUATION).is_file()
+                    else "",
                 }
             )
             status = "FAILED"
@@ -208,6 +213,35 @@ class Registry:
             return None
         return self._copy(trained, model_version, runs.PROFILE, trained.profile_digest)
 
+    def evaluation(self, dataset: str, model_version: str) -> Evaluation | None:
+        """Return what was measured of a version on its holdout, in the bytes that are on record.
+
+        None for a model from before it was kept, or of another format; raises as :meth:`bundle`.
+        """
+        trained = training_record(dataset, model_version, ledger=self._ledger).trained
+        if not trained.evaluation_digest:
+            return None
+        path = self._copy(trained, model_version, runs.EVALUATION, trained.evaluation_digest)
+        return runs.read_evaluation(path.read_bytes())
+
+    def speed(self, dataset: str, model_version: str) -> Speed | None:
+        """Return how fast a version was where it was evaluated; None where that was not measured."""
+        trained = training_record(dataset, model_version, ledger=self._ledger).trained
+        return runs.read_speed(self._client, trained.mlflow_run_id)
+
+    def attach_card(
+        self, dataset: str, model_version: str, *, markdown: str, page: str, summary: str
+    ) -> None:
+        """Attach a model card to a version: below ``card/`` of its run; its summary describes the version.
+
+        A repeat replaces it. Raises as :meth:`bundle`.
+        """
+        trained = training_record(dataset, model_version, ledger=self._ledger).trained
+        texts = {"model_card.md": markdown, "model_card.html": page}
+        with engine_errors(f"attach the model card of {dataset} v{model_version}"):
+            runs.write_card(self._client, trained.mlflow_run_id, texts)
+            versions.describe_version(self._client, dataset, model_version, summary)
+
     def alias(self, dataset: str, alias: str) -> str | None:
         """Return the version that an alias of MLflow points at; None if there is no such alias."""
         with engine_errors(f"read the aliases of {dataset}"):
@@ -218,9 +252,24 @@ class Registry:
         with engine_errors(f"set the alias {alias} of {dataset}"):
             versions.point_alias(self._client, dataset, alias, model_version)
 
+    def anchored_head(self, dataset: str) -> ChainHead | None:
+        """Return the newest move of the champion that MLflow was told of; None if it was told of none."""
+        with engine_errors(f"read the tags of {dataset}"):
+            text = versions.tag_of(self._client, dataset, _HEAD_TAG)
+        return None if text is None else ChainHead.parse(text)
+
+    def anchor_head(self, dataset: str, head: ChainHead) -> None:
+        """Tell MLflow of the newest move of the champion, by a tag; the last writer wins."""
+        with engine_errors(f"tag {dataset}"):
+            versions.set_tag(self._client, dataset, _HEAD_TAG, str(head))
+
     def lineage(self, trained: TrainedModel, name: str) -> str | None:
         """Return the text of a file that a training left below ``lineage/``; None if it left none."""
         return runs.read_lineage(self._client, trained.mlflow_run_id, name)
+
+    def lineage_files(self, trained: TrainedModel) -> dict[str, bytes]:
+        """Return every file that a training left below ``lineage/``, by name, byte for byte."""
+        return runs.read_lineage_files(self._client, trained.mlflow_run_id)
 
     def artifact_uri(self, trained: TrainedModel, path: str = "") -> str:
         """Return the address of what a training left, or of one path in it."""

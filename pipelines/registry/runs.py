@@ -14,16 +14,19 @@ from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
 from pipelines.errors import IntegrityError
-from pipelines.records import TrainedModel
+from pipelines.records import Evaluation, Speed, TrainedModel
 from pipelines.registry.engine import engine_errors, insert_or_find
 
 BUNDLE = "bundle"
 REFERENCE = "reference.parquet"
 PROFILE = "reference_profile.json"
 SKETCH = "reference.sketch"
+EVALUATION = "evaluation.json"
+SPEED = "speed.json"
 MODEL = "model"
 KEY_TAG = "holdfast.training_key"
 DIGEST_TAG = "holdfast.bundle_digest"
+CARD = "card"
 _LINEAGE = "lineage"
 _TRAINED = "trained.json"
 _MAX_DATASET_DIGEST_CHARS = 36
@@ -100,6 +103,34 @@ def read_trained(client: MlflowClient, run_id: str) -> TrainedModel:
         ) from error
 
 
+def read_evaluation(content: bytes) -> Evaluation | None:
+    """Return the evaluation in a file of one; None where it is of a format that is not known here."""
+    try:
+        return Evaluation.model_validate_json(content)
+    except ValidationError:
+        return None
+
+
+def read_speed(client: MlflowClient, run_id: str) -> Speed | None:
+    """Return how fast the model of a run was; None if the run does not tell."""
+    with engine_errors(f"list what the run {run_id} left"):
+        present = {item.path for item in client.list_artifacts(run_id)}
+    if SPEED not in present:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        content = fetch(client, run_id, SPEED, Path(scratch)).read_bytes()
+    try:
+        return Speed.model_validate_json(content)
+    except ValidationError:
+        return None
+
+
+def write_card(client: MlflowClient, run_id: str, texts: Mapping[str, str]) -> None:
+    """Write the texts of a model card below ``card/`` of a run, in the place of those before."""
+    for name, text in texts.items():
+        client.log_text(run_id, text, f"{CARD}/{name}")
+
+
 def fetch(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
     """Bring one artifact of a run, a file or a folder, into ``folder``; return where it lies."""
     with engine_errors(f"fetch {path} of the run {run_id}"):
@@ -114,6 +145,16 @@ def read_lineage(client: MlflowClient, run_id: str, name: str) -> str | None:
         return None
     with tempfile.TemporaryDirectory() as scratch:
         return fetch(client, run_id, f"{_LINEAGE}/{name}", Path(scratch)).read_text(encoding="utf-8")
+
+
+def read_lineage_files(client: MlflowClient, run_id: str) -> dict[str, bytes]:
+    """Return every file below ``lineage/`` by its name, byte for byte; none if the training left none."""
+    with engine_errors(f"list the lineage of the run {run_id}"):
+        if not client.list_artifacts(run_id, _LINEAGE):
+            return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = fetch(client, run_id, _LINEAGE, Path(scratch))
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def _dataset_input(trained: TrainedModel) -> DatasetInput:

@@ -11,6 +11,10 @@ from pipelines.records import TrainedModel
 from pipelines.registry.engine import insert_or_find
 from pipelines.registry.runs import DIGEST_TAG, KEY_TAG, MODEL
 
+# MLflow's database has no room for more.
+_MAX_DESCRIPTION_CHARS = 5_000
+_MORE = "\n\n…\n"
+
 
 def ensure_registered_model(client: MlflowClient, name: str) -> None:
     """Make the registered model, unless it is there."""
@@ -40,6 +44,14 @@ def create_version(client: MlflowClient, trained: TrainedModel) -> None:
             f"{trained.candidate}, {trained.first_partition} to {trained.last_partition}: {trained.reason}"
         ),
     )
+
+
+def describe_version(client: MlflowClient, name: str, model_version: str, description: str) -> None:
+    """Give a version the description that MLflow's page shows; as much of it as MLflow takes."""
+    if len(description) > _MAX_DESCRIPTION_CHARS:
+        kept = description[: _MAX_DESCRIPTION_CHARS - len(_MORE)].rpartition("\n## ")[0]
+        description = kept + _MORE
+    client.update_model_version(name, model_version, description)
 
 
 def delete_version(client: MlflowClient, name: str, version: int) -> None:
@@ -76,6 +88,22 @@ def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
             raise
         return {}
     return {alias: str(version) for alias, version in found.items()}
+
+
+def tag_of(client: MlflowClient, name: str, tag: str) -> str | None:
+    """Return a tag of a registered model; None if it has none of that name, or there is no such model."""
+    try:
+        found: dict[str, str] = client.get_registered_model(name).tags
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return found.get(tag)
+
+
+def set_tag(client: MlflowClient, name: str, tag: str, value: str) -> None:
+    """Give a registered model a tag; the last writer wins."""
+    insert_or_find(lambda: client.set_registered_model_tag(name, tag, value))
 
 
 def point_alias(client: MlflowClient, name: str, alias: str, model_version: str) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipelines.bundle.description import NetworkArchitecture
+from pipelines.bundle.description import LinearArchitecture, NetworkArchitecture
 from pipelines.bundle.files import Bundle
 from pipelines.config import Task
 from pipelines.features.encoding import Encoded
+from pipelines.scoring.linear import LinearModel
 from pipelines.scoring.network import EmbeddingNetwork
 from pipelines.scoring.trees import TreeEnsemble
 
@@ -32,11 +33,15 @@ class LoadedModel:
         encoding = bundle.description.encoding
         self._task = bundle.description.task
         self._device = torch.device(device)
+        self._calibration = bundle.description.calibration
+        intercepts = () if self._calibration is None else self._calibration.intercepts
+        self._intercepts = torch.tensor(intercepts, dtype=torch.float64).to(self._device)
         architecture = bundle.description.architecture
+        self._family: TreeEnsemble | EmbeddingNetwork | LinearModel
         if isinstance(architecture, NetworkArchitecture):
-            self._family: TreeEnsemble | EmbeddingNetwork = EmbeddingNetwork(
-                bundle.tensors, encoding, architecture, self._device
-            )
+            self._family = EmbeddingNetwork(bundle.tensors, encoding, architecture, self._device)
+        elif isinstance(architecture, LinearArchitecture):
+            self._family = LinearModel(bundle.tensors, encoding, architecture, self._device)
         else:
             self._family = TreeEnsemble(bundle.tensors, encoding, self._device)
 
@@ -56,6 +61,8 @@ class LoadedModel:
             numeric = torch.from_numpy(encoded.numeric).to(self._device)
             codes = torch.from_numpy(encoded.codes).to(self._device)
             raw = self._family(numeric, codes)
+            if self._calibration is not None:
+                raw = self._calibration.slope * raw + self._intercepts
             array: npt.NDArray[np.float64] = _outcome(raw, self._task).cpu().numpy()
         return array
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from pipelines.bundle.description import NetworkArchitecture
 from pipelines.features.encoding import Encoding
+from pipelines.scoring.standard import StandardNumbers
 
 # Rows in flight at once, so that memory stays bounded however many there are.
 _BLOCK_ROWS = {"cpu": 2**13, "cuda": 2**18}
@@ -46,12 +47,8 @@ class EmbeddingNetwork:
         n_embeddings, n_layers = len(architecture.embedding_widths), len(architecture.hidden_widths) + 1
         self._embeddings = [weights[f"embedding.{i}"] for i in range(n_embeddings)]
         self._layers = [(weights[f"layer.{j}.weight"], weights[f"layer.{j}.bias"]) for j in range(n_layers)]
-        self._limit = architecture.input_limit
+        self._numbers = StandardNumbers(encoding, architecture.input_limit, device)
         self._scale, self._shift = architecture.target_std, architecture.target_mean
-        self._mean = torch.tensor([column.mean for column in encoding.numeric], dtype=torch.float64).to(
-            device
-        )
-        self._std = torch.tensor([column.std for column in encoding.numeric], dtype=torch.float64).to(device)
         self._block_rows = _BLOCK_ROWS[device.type]
 
     def __call__(self, numeric: Tensor, codes: Tensor) -> Tensor:
@@ -65,9 +62,7 @@ class EmbeddingNetwork:
         return torch.cat([self._block(*block) for block in blocks])
 
     def _block(self, numeric: Tensor, codes: Tensor) -> Tensor:
-        is_known = numeric.isfinite()
-        standard = ((numeric - self._mean) / self._std).clamp(-self._limit, self._limit)
-        inputs = [standard.where(is_known, 0.0), (~is_known).double()]
+        inputs = [*self._numbers(numeric)]
         inputs += [table[codes[:, i]] for i, table in enumerate(self._embeddings)]
         hidden = torch.cat(inputs, dim=1)
         for weight, bias in self._layers[:-1]:

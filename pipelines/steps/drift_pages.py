@@ -10,7 +10,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.metrics import primary_metric
 from pipelines.monitoring.pages.facts import ColumnFacts, DriftHistory, Histogram
 from pipelines.monitoring.pages.heat_map import column_rows
-from pipelines.monitoring.pages.places import column_id
+from pipelines.pages.places import column_id
 from pipelines.records import (
     DriftRecord,
     PerformanceRecord,

@@ -11,6 +11,7 @@ from pipelines.monitoring.report import column_histograms, evidently_pages, writ
 from pipelines.monitoring.window import Window, WindowReader
 from pipelines.records import DriftRecord, ScoringRecord, shift_partition
 from pipelines.runtime import Runtime
+from pipelines.steps.champions import check_champion
 from pipelines.steps.episodes import follow_episode
 from pipelines.steps.estimates import score_estimates
 from pipelines.steps.faulty_nights import hold_faulty_nights, is_held
@@ -47,6 +48,7 @@ def monitor(dataset: str, partition_key: str, *, runtime: Runtime) -> DriftRecor
         If Evidently, the lake or the disk fails; the same night can be judged again.
     """
     started = time.monotonic()
+    check_champion(dataset, partition_key, runtime=runtime)
     judged = runtime.ledger.latest(DriftRecord, dataset, partition_key)
     if judged is not None and is_held(dataset, partition_key, runtime=runtime):
         # Its rows are in quarantine because of that verdict: without them there is nothing to judge.

@@ -7,8 +7,10 @@ from contextlib import suppress
 from pipelines.errors import ConflictError, NotReadyError
 from pipelines.records import ChampionMove, GateRecord, PromotionDecision, TrainingRecord, now_utc
 from pipelines.registry.challengers import training_record
-from pipelines.registry.champion import move_by, project_champion
+from pipelines.registry.champion import as_recorded, move_by
 from pipelines.runtime import Runtime
+from pipelines.steps.card import refresh_cards
+from pipelines.steps.champions import follow_champion
 from pipelines.steps.gate import gate
 
 _ATTEMPTS = 4
@@ -45,8 +47,10 @@ def promote(
         If the champion kept moving; nothing was written.
     """
     training = training_record(dataset, model_version, ledger=runtime.ledger)
+    actor, note = as_recorded(actor, note)
     decision = _decide(training, runtime, actor=actor, note=note)
-    project_champion(dataset, ledger=runtime.ledger, registry=runtime.registry)
+    follow_champion(dataset, training.partition_key, runtime=runtime)
+    refresh_cards(dataset, model_version, decision.previous_version, runtime=runtime)
     _close_retraining(decision, runtime)
     return decision
 

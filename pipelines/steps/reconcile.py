@@ -157,8 +157,15 @@ def _reconcile_cohort(dataset: str, cohort: str, night: str, *, runtime: Runtime
     record = _measured(rows, cohort, night, runtime.dataset(dataset), (dataset, version))
     if on_record is None and not record.n_rows:
         return
-    # Of two nights that know the same, the first one's record stays.
-    if on_record is None or record.model_copy(update=_known_at(on_record)).digest != on_record.digest:
+    newest = runtime.ledger.latest(PerformanceRecord, dataset, cohort)
+    is_back = newest is not None and newest.model_version != version
+    # Of two nights that know the same, the first one's record stays; unless another version's predictions
+    # have been in force in between.
+    if (
+        is_back
+        or on_record is None
+        or record.model_copy(update=_known_at(on_record)).digest != on_record.digest
+    ):
         runtime.ledger.record(record)
 
 

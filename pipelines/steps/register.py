@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.errors import IntegrityError
 from pipelines.records import TrainedModel, TrainingRecord
 from pipelines.runtime import Runtime
+from pipelines.steps.card import refresh_cards
 
 
 def register(trained: TrainedModel, *, runtime: Runtime) -> TrainingRecord:
@@ -34,7 +35,6 @@ def register(trained: TrainedModel, *, runtime: Runtime) -> TrainingRecord:
     record = TrainingRecord(
         dataset=trained.dataset,
         partition_key=trained.partition_key,
-        run_id=registered.mlflow_run_id,
         model_version=version,
         # The same model may be asked for by another night, for another reason.
         trained=registered.model_copy(
@@ -42,6 +42,7 @@ def register(trained: TrainedModel, *, runtime: Runtime) -> TrainingRecord:
         ),
     )
     runtime.ledger.record(record)
+    refresh_cards(trained.dataset, version, runtime=runtime)
     runtime.ledger.update_retraining(
         trained.dataset, trained.partition_key, status="registered", model_version=version
     )

@@ -204,8 +204,11 @@ def give_up_abandoned(dataset: str, *, runtime: Runtime) -> None:
         return
     patience = _ABANDONED_AFTER
     if in_flight.status == "registered":
-        # A challenger may wait for a person meanwhile.
-        patience += timedelta(hours=runtime.dataset(dataset).promotion.approval_timeout_hours)
+        # A challenger may wait for a person meanwhile, or for its nights in the champion's shadow.
+        config = runtime.dataset(dataset)
+        patience += timedelta(hours=config.promotion.approval_timeout_hours)
+        if config.promotion.shadow_nights:
+            patience += timedelta(days=config.promotion.shadow_nights + config.maturity_days)
     if now_utc() - in_flight.updated_at > patience:
         silence = f"not heard of for {patience.total_seconds() / 3600:.0f} hours"
         reason = f"{in_flight.reason}; abandoned as {in_flight.status}: {silence}"

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 from pipelines.errors import ConfigError, ConflictError, NotReadyError
-from pipelines.records import ChampionMove, digest_of, now_utc
+from pipelines.ledger.champions import request_digest
+from pipelines.records import ChampionMove, ScoringRecord, now_utc
 from pipelines.registry.challengers import known_versions
-from pipelines.registry.champion import project_champion, version_before
+from pipelines.registry.champion import as_recorded, version_before
 from pipelines.runtime import Runtime
+from pipelines.steps.card import refresh_cards
+from pipelines.steps.champions import follow_champion
+from pipelines.steps.scored_nights import nights_scored_by
 from pipelines.steps.tell import tell_rollback
 
 
 def rollback(
-    dataset: str, *, runtime: Runtime, model_version: str | None = None, actor: str, reason: str
+    dataset: str,
+    *,
+    runtime: Runtime,
+    actor: str,
+    reason: str,
+    model_version: str | None = None,
+    away_from: str | None = None,
 ) -> ChampionMove:
     """Make an earlier champion the champion again, in one compare-and-set of the ledger.
 
     Without a version, the latest promotion is undone. That is done once: where it was undone
     already, nothing moves and the present champion's move is returned, so that a repeat (a retried
     task, a second click) never goes one further back. To go further, name the version. People are
-    told of the move.
+    told of the move. A process killed after it leaves MLflow's alias and the message behind, and a
+    repeat sets them right.
+
+    The next night is scored with the version gone back to, and judged against what that version was
+    trained on. Predictions that are there stay: :func:`~pipelines.steps.rescore.rescore` makes them anew.
 
     Parameters
     ----------
+    actor, reason : str
+        Who rolls back, and why; both go on record, and keep the gates from bringing the version back.
     model_version : str, optional
         A version that has been champion before. No other is taken: a version that never passed
         its gates comes in by a promotion.
-    actor, reason : str
-        Who rolls back, and why; both go on record, and keep the gates from bringing the version back.
+    away_from : str, optional
+        Only if this version is the champion, as whoever found fault with it asks for.
 
     Raises
     ------
@@ -37,19 +53,28 @@ def rollback(
     IntegrityError
         If the earlier champion's bytes are not those that were trained; nothing was written.
     ConflictError
-        If somebody else moves the champion at the same time; nothing was written.
+        If somebody else moves the champion at the same time, or the champion is not the version to
+        go away from; nothing was written.
     """
+    actor, reason = as_recorded(actor, reason)
     moves = runtime.ledger.champion_history(dataset)
     if not moves:
         raise NotReadyError(f"{dataset} has no champion yet, so there is nothing to roll back.")
-    target = _target(dataset, moves, model_version)
-    move = moves[-1]
+    target, move = _target(dataset, moves, model_version), moves[-1]
+    if target != move.model_version and away_from not in (None, move.model_version):
+        raise ConflictError(
+            f"The champion of {dataset} is v{move.model_version}, not v{away_from}: it has moved meanwhile."
+        )
     if target != move.model_version:
-        runtime.registry.bundle(dataset, target)  # is it there, and whole?
-        move = _move(runtime, moves[-1], target, actor=actor, reason=reason)
-    project_champion(dataset, ledger=runtime.ledger, registry=runtime.registry)
+        # Are they there, and whole? What can't be loaded must not become the champion.
+        runtime.registry.training_of(dataset, target)
+        runtime.registry.bundle(dataset, target)
+        move = _move(runtime, move, target, actor=actor, reason=reason)
+    follow_champion(dataset, move.partition_key, runtime=runtime)
+    refresh_cards(dataset, move.model_version, move.previous_version, runtime=runtime)
     if move.action == "rollback":
-        tell_rollback(move, runtime=runtime)
+        nights = nights_scored_by(dataset, move.previous_version or "", ledger=runtime.ledger)
+        tell_rollback(move, runtime=runtime, nights=nights)
     return move
 
 
@@ -69,7 +94,7 @@ def _target(dataset: str, moves: list[ChampionMove], named: str | None) -> str:
 
 
 def _move(runtime: Runtime, present: ChampionMove, target: str, *, actor: str, reason: str) -> ChampionMove:
-    request = {"from": present.sequence, "to": target, "actor": actor, "reason": reason}
+    scored = runtime.ledger.newest_partition(ScoringRecord, present.dataset) or present.partition_key
     move = ChampionMove(
         dataset=present.dataset,
         sequence=present.sequence + 1,
@@ -78,12 +103,12 @@ def _move(runtime: Runtime, present: ChampionMove, target: str, *, actor: str, r
         action="rollback",
         actor=actor,
         reason=reason,
-        evidence_digest=digest_of(request),
-        partition_key=present.partition_key,
+        evidence_digest="",
+        partition_key=max(present.partition_key, scored),
         moved_at=now_utc(),
     )
     try:
-        return runtime.ledger.move_champion(move)
+        return runtime.ledger.move_champion(move.model_copy(update={"evidence_digest": request_digest(move)}))
     except ConflictError:
         # Two people may press the button at once, for the same version.
         now = runtime.ledger.champion(present.dataset)

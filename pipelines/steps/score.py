@@ -16,6 +16,7 @@ from pipelines.scoring.outcome import predict, with_predictions
 from pipelines.scoring.scorer import Scorer
 from pipelines.steps.night import draw_night
 from pipelines.steps.stage_checks import StageRun, hold_to_suite
+from pipelines.steps.superseded import Why, keep_superseded
 from pipelines.storage.digest import ROW_KEY, table_digest
 from pipelines.storage.lake import PARTITION_COLUMN
 
@@ -23,14 +24,20 @@ _log = logging.getLogger(__name__)
 
 
 def score(
-    dataset: str, partition_key: str, *, runtime: Runtime, model_version: str | None = None
+    dataset: str,
+    partition_key: str,
+    *,
+    runtime: Runtime,
+    model_version: str | None = None,
+    why: Why | None = None,
 ) -> ScoringRecord:
     """Predict every published row of a partition, and make that its predictions.
 
     The same partition, model and history give the same predictions; a repeat changes nothing. Features
     are held to ``expectations/<dataset>_features.yaml`` before they are scored, and predictions to
     ``<dataset>_predictions.yaml`` before they are written, where there are such suites: rows that break
-    them are in quarantine, and have no prediction.
+    them are in quarantine, and have no prediction. Predictions that others take the place of are kept
+    (:mod:`~pipelines.steps.superseded`).
 
     Parameters
     ----------
@@ -38,11 +45,13 @@ def score(
         The partition; it must have been validated.
     model_version : str, optional
         A registered version; the champion by default.
+    why : Why, optional
+        Who has predictions made anew, and why, where that is asked for.
 
     Returns
     -------
     ScoringRecord
-        Also in the ledger.
+        Also in the ledger. Of another version than the champion at the start, where it moved meanwhile.
 
     Raises
     ------
@@ -61,8 +70,8 @@ def score(
     started = time.monotonic()
     config = runtime.dataset(dataset)
     version = model_version or _champion(dataset, runtime)
-    validation = _published(dataset, partition_key, runtime)
-    features = _features_of(validation, runtime)
+    validation = published_validation(dataset, partition_key, runtime)
+    features = features_of(validation, runtime)
     stage = StageRun("features", dataset, partition_key, version, validation.validated_digest or "")
     accepted = hold_to_suite(features, stage, runtime=runtime)
     with Scorer.open(runtime.registry.bundle(dataset, version), runtime.settings.device) as scorer:
@@ -71,6 +80,7 @@ def score(
     predictions = with_predictions(accepted.select([ROW_KEY, "event_time"]), predicted, config)
     predictions = predictions.append_column("model_version", pa.repeat(version, accepted.num_rows))
     published = hold_to_suite(predictions, replace(stage, stage="predictions"), runtime=runtime)
+    keep_superseded(dataset, partition_key, published, runtime=runtime, why=why)
     written = runtime.lake.replace(dataset, "predictions", partition_key, published)
     record = ScoringRecord(
         dataset=dataset,
@@ -87,6 +97,10 @@ def score(
         duration_seconds=time.monotonic() - started,
     )
     runtime.ledger.record(record)
+    if model_version is None and _champion(dataset, runtime) != version:
+        # It moved meanwhile: what a slow process wrote last must not stand against a rollback.
+        _log.warning("The champion of %s moved while it scored %s: once more.", dataset, partition_key)
+        return score(dataset, partition_key, runtime=runtime, why=why)
     draw_night(dataset, partition_key, runtime=runtime)
     return record
 
@@ -98,7 +112,8 @@ def _champion(dataset: str, runtime: Runtime) -> str:
     return champion.model_version
 
 
-def _published(dataset: str, partition_key: str, runtime: Runtime) -> ValidationRecord:
+def published_validation(dataset: str, partition_key: str, runtime: Runtime) -> ValidationRecord:
+    """Return the verdict by which a partition is published; NotReadyError where there is none."""
     validation = runtime.ledger.latest(ValidationRecord, dataset, partition_key)
     if validation is None:
         raise NotReadyError(
@@ -113,7 +128,7 @@ def _published(dataset: str, partition_key: str, runtime: Runtime) -> Validation
     return validation
 
 
-def _features_of(validation: ValidationRecord, runtime: Runtime) -> pa.Table:
+def features_of(validation: ValidationRecord, runtime: Runtime) -> pa.Table:
     """Return the features of a partition, having made sure that they are of the rows that were validated."""
     dataset, partition_key = validation.dataset, validation.partition_key
     config = runtime.dataset(dataset)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
 from pipelines.bundle.files import GOLDEN_FILE
 from pipelines.errors import IntegrityError, NotReadyError
 from pipelines.records import ChampionMove, GateRecord, TrainedModel, digest_of
@@ -15,6 +12,7 @@ from pipelines.registry.local_copies import file_digest
 from pipelines.registry.mlflow_registry import CHALLENGER, CHAMPION
 from pipelines.registry.passport import ModelPassport, render_passport
 from pipelines.runtime import Runtime
+from pipelines.steps.lineage import read_config, read_snapshot
 from pipelines.training.environment import environment_digest
 from pipelines.training.snapshot import Snapshot
 
@@ -36,7 +34,7 @@ def show_model(dataset: str, reference: str, *, runtime: Runtime) -> ModelPasspo
     ConfigError
         If there is no such version; names those there are.
     """
-    version = _resolve(dataset, reference, runtime)
+    version = resolve_version(dataset, reference, runtime=runtime)
     training = training_record(dataset, version, ledger=runtime.ledger)
     trained, history = training.trained, runtime.ledger.champion_history(dataset)
     promotion = next((move for move in reversed(history) if move.model_version == version), None)
@@ -58,7 +56,8 @@ def show_model(dataset: str, reference: str, *, runtime: Runtime) -> ModelPasspo
     )
 
 
-def _resolve(dataset: str, reference: str, runtime: Runtime) -> str:
+def resolve_version(dataset: str, reference: str, *, runtime: Runtime) -> str:
+    """Return the version that a reference of :func:`show_model` means; raises as that does."""
     runtime.dataset(dataset)
     if reference == CHAMPION:
         champion = runtime.ledger.champion(dataset)
@@ -76,23 +75,15 @@ def _lineage(
     trained: TrainedModel, runtime: Runtime
 ) -> tuple[Snapshot | None, dict[str, Any], dict[str, bool]]:
     """Read what the training left beside the model, and hold it to the digests on record."""
-    params = runtime.registry.lineage(trained, "params.yaml") or ""
+    config = read_config(runtime.registry.lineage(trained, "params.yaml") or "", trained.dataset)
     environment = runtime.registry.lineage(trained, "environment.txt") or ""
-    config = (yaml.safe_load(params) or {}).get("datasets", {}).get(trained.dataset, {})
-    try:
-        text = runtime.registry.lineage(trained, "snapshot.json") or ""
-        snapshot = Snapshot.model_validate_json(text)
-    except ValidationError:
-        snapshot = None
-    return (
-        snapshot,
-        config,
-        {
-            "snapshot": snapshot is not None and snapshot.digest == trained.snapshot_digest,
-            "configuration": digest_of(config) == trained.config_digest,
-            "environment": environment_digest(environment) == trained.environment_digest,
-        },
-    )
+    snapshot = read_snapshot(runtime.registry.lineage(trained, "snapshot.json") or "")
+    is_intact = {
+        "snapshot": snapshot is not None and snapshot.digest == trained.snapshot_digest,
+        "configuration": digest_of(config) == trained.config_digest,
+        "environment": environment_digest(environment) == trained.environment_digest,
+    }
+    return snapshot, config, is_intact
 
 
 def _golden_digest(dataset: str, version: str, runtime: Runtime) -> tuple[str, bool]:

@@ -12,8 +12,10 @@ from pipelines.monitoring.telling.channels import Channel, channels_of
 from pipelines.monitoring.telling.messages import (
     PAGES,
     EpisodeEvent,
+    alias_message,
     approval_message,
     breaker_message,
+    broken_record_message,
     episode_key,
     episode_message,
     failed_run_message,
@@ -21,7 +23,15 @@ from pipelines.monitoring.telling.messages import (
     rollback_message,
     trial_message,
 )
-from pipelines.records import Breaker, ChampionMove, Episode, GateRecord, Message
+from pipelines.records import (
+    Breaker,
+    ChainReport,
+    ChampionMove,
+    ChampionNote,
+    Episode,
+    GateRecord,
+    Message,
+)
 from pipelines.runtime import Runtime
 
 _log = logging.getLogger(__name__)
@@ -139,9 +149,20 @@ def tell_promotion_waits(gate: GateRecord, *, runtime: Runtime) -> Message:
     return tell(approval_message(gate, pages=_pages(runtime)), runtime=runtime)
 
 
-def tell_rollback(move: ChampionMove, *, runtime: Runtime) -> Message:
-    """Tell that the champion was rolled back."""
-    return tell(rollback_message(move, pages=_pages(runtime)), runtime=runtime)
+def tell_rollback(move: ChampionMove, *, runtime: Runtime, nights: Sequence[str] = ()) -> Message:
+    """Tell that the champion was rolled back, and which nights are still of the version before."""
+    return tell(rollback_message(move, pages=_pages(runtime), nights=nights), runtime=runtime)
+
+
+def tell_alias(note: ChampionNote, *, runtime: Runtime) -> Message:
+    """Tell that MLflow's alias of the champion was moved by hand, and put back."""
+    return tell(alias_message(note, pages=_pages(runtime)), runtime=runtime)
+
+
+def tell_broken_record(report: ChainReport, *, partition_key: str, runtime: Runtime) -> Message:
+    """Tell that the champion's record is not what was written; the same finding once."""
+    message = broken_record_message(report, partition_key, pages=_pages(runtime))
+    return tell(message, runtime=runtime)
 
 
 def tell_trial(*, runtime: Runtime) -> dict[str, str | None]:

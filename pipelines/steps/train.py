@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,19 @@ from pipelines.records import OPEN_RETRAINING, TrainedModel, digest_of, shift_pa
 from pipelines.runtime import Runtime
 from pipelines.steps.stages import StageFolder, read_refusal
 from pipelines.training.checkout import Code, capture_code
+from pipelines.training.digest_memory import DigestMemory
+from pipelines.training.dvc_objects import ObjectCache
 from pipelines.training.environment import describe_environment, environment_digest
+from pipelines.training.identity import training_key
+from pipelines.training.mending import mend_workspace
 from pipelines.training.planning import plan_snapshot
 from pipelines.training.snapshot import Snapshot
+from pipelines.training.turns import alone, turn
 from pipelines.training.workspace import Workspace, open_workspace
 
 _LOG = logging.getLogger(__name__)
+# How often a training is taken up again after DVC's cache gave out damaged bytes.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,13 @@ class _Plan:
     @property
     def key(self) -> str:
         """The training's identity: equal keys, equal models."""
-        return digest_of(
-            {
-                "dataset": self.dataset,
-                "snapshot": self.snapshot.digest,
-                "config": self.config_digest,
-                "code": self.code.tree,
-                "environment": environment_digest(self.environment),
-                "seed": self.config.training.seed,
-            }
+        return training_key(
+            self.dataset,
+            snapshot=self.snapshot.digest,
+            config=self.config_digest,
+            code=self.code.tree,
+            environment=environment_digest(self.environment),
+            seed=self.config.training.seed,
         )
 
 
@@ -100,6 +102,7 @@ def train(
     # A night that was decided stays decided: training it again by hand must not reopen its retraining.
     if asked is not None and (asked.status in OPEN_RETRAINING or asked.status == "failed"):
         runtime.ledger.update_retraining(dataset, partition_key, status="training")
+    memory = DigestMemory(runtime.settings.home / "digests")
     snapshot = plan_snapshot(
         dataset,
         shift_partition(partition_key, -config.label_delay_days),
@@ -107,6 +110,7 @@ def train(
         config=config,
         lake=runtime.lake,
         ledger=runtime.ledger,
+        memory=memory,
     )
     if snapshot.left_out:
         _LOG.warning(
@@ -125,12 +129,18 @@ def train(
             code=capture_code(runtime.settings.project, Path(scratch)),
             environment=describe_environment(),
         )
-        with _alone(runtime.settings.home / "workspaces" / ".locks", plan.key):
+        with alone(runtime.settings.home / "workspaces" / ".locks", plan.key):
             found = runtime.registry.find_training(dataset, plan.key)
             if found is not None:
                 # The same model; asked for by this night, for this reason.
                 return found.model_copy(update={"partition_key": partition_key, "reason": reason})
-            return _train(plan, runtime)
+            with turn(runtime.settings.home / "workspaces" / ".locks", config.training.n_threads):
+                try:
+                    return _train(plan, runtime)
+                except EngineError:
+                    # What was planned on may not be what the lake's files hold: the next plan reads them all.
+                    memory.forget(dataset)
+                    raise
 
 
 def _train(plan: _Plan, runtime: Runtime) -> TrainedModel:
@@ -141,6 +151,7 @@ def _train(plan: _Plan, runtime: Runtime) -> TrainedModel:
         holdout_days=plan.config.training.holdout_days,
         snapshot_digest=plan.snapshot.digest,
         seed=plan.config.training.seed,
+        training_key=plan.key,
     )
     with open_workspace(plan.code, f"{plan.dataset}-{plan.partition_key}", runtime.settings) as workspace:
         inputs = {
@@ -150,20 +161,30 @@ def _train(plan: _Plan, runtime: Runtime) -> TrainedModel:
             "environment.txt": plan.environment,
         }
         workspace.fill_in(runtime.params, run, inputs)
-        _reproduce(workspace, plan.config.training.n_threads)
+        _reproduce(workspace, ObjectCache(runtime.settings.dvc_cache), plan.config.training.n_threads)
         workspace.dvc("push")
         return _log(plan, workspace, runtime)
 
 
-def _reproduce(workspace: Workspace, n_threads: int) -> None:
-    """Run the stages; data that can't be learned from is no failure of DVC, and is not tried again."""
-    try:
-        workspace.dvc("repro", n_threads=n_threads)
-    except EngineError as error:
+def _reproduce(workspace: Workspace, cache: ObjectCache, n_threads: int) -> None:
+    """Run the stages until all that they gave, or DVC gave out of its cache, is what the lock names."""
+    for _ in range(_ATTEMPTS):
+        failure = None
+        try:
+            workspace.dvc("repro", n_threads=n_threads)
+        except EngineError as error:
+            failure = error
+        if mend_workspace(workspace, cache):
+            continue
+        if failure is None:
+            return
+        # Data that can't be learned from is no failure of DVC, and is not tried again.
         refusal = read_refusal(workspace.root)
-        if refusal is None:
-            raise
-        raise refusal from error
+        raise failure if refusal is None else refusal from failure
+    raise EngineError(
+        f"What DVC checks out of {workspace.root} is damaged again and again: check the disk that the DVC "
+        "cache lies on, or point HOLDFAST_DVC_CACHE at another one."
+    )
 
 
 def _features_suite(dataset: str, project: Path) -> str:
@@ -255,16 +276,8 @@ def _flat(measured: dict[str, Any]) -> dict[str, float]:
         **{f"baseline_{name}": value for name, value in measured["baseline"].items()},
         **measured["holdout"],
     }
+    flat |= {f"search_{name}": n for name, n in measured.get("search", {}).items() if name != "metric"}
+    flat |= measured.get("evaluation", {})
     for candidate, found in measured["validation"].items():
         flat |= {f"validation_{name}.{candidate}": value for name, value in found.items()}
     return {name: float(value) for name, value in flat.items()}
-
-
-@contextmanager
-def _alone(folder: Path, key: str) -> Iterator[None]:
-    """Let one process of this machine at a time do the training of ``key``; others wait, and find it done."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # The lock goes with its process, however that ends; the file stays, since whoever waits has it open.
-    with (folder / f"{key[:32]}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

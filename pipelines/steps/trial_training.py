@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from pipelines.config import Params, TrainingConfig, TrainingRun
+from pipelines.config import Params, SearchConfig, TrainingConfig, TrainingRun
 from pipelines.errors import ConfigError
 from pipelines.features.query import load_features, read_query
 from pipelines.records import partition_range, shift_partition
@@ -45,6 +45,7 @@ def quick_training(training: TrainingConfig) -> TrainingConfig:
             "candidates": training.candidates[:1],
             "max_iterations": min(training.max_iterations, 40),
             "max_epochs": min(training.max_epochs, 2),
+            "search": SearchConfig(),
             "min_days": 1,
             "holdout_days": min(training.holdout_days, 3),
         }

@@ -20,9 +20,9 @@ from pipelines.errors import NotReadyError
 from pipelines.records import PartitionVersion
 from pipelines.storage.columns import PARTITION_COLUMN
 from pipelines.storage.commits import Rows, Target
-from pipelines.storage.digest import CanonicalStream, Content
+from pipelines.storage.digest import ROW_KEY, CanonicalStream, Content
 from pipelines.storage.lazy import lazy_dataset
-from pipelines.storage.present import changed_partitions, held
+from pipelines.storage.present import changed_partitions, files_by_partition, held
 from pipelines.storage.sorting import sorted_rows
 from pipelines.storage.views import create_view
 
@@ -200,6 +200,22 @@ class Lake:
         found = lazy.to_table(columns=names, filter=chosen)
         return found.cast(pa.schema([_plain_field(field) for field in found.schema]))
 
+    def find(self, dataset: str, table: str, partition_key: str, row_id: str) -> pa.Table:
+        """Read the rows of a partition that have a row id: none, one, or of raw rows perhaps several.
+
+        Files are ordered by it, so that a group of rows of the partition is read, however large the table.
+
+        Raises
+        ------
+        NotReadyError
+            If the table does not exist yet.
+        """
+        pruned = {"file_pruning_predicate": [(PARTITION_COLUMN, "=", partition_key)]}
+        lazy = lazy_dataset(self._open(dataset, table, None), **pruned)
+        chosen = (pc.field(PARTITION_COLUMN) == partition_key) & (pc.field(ROW_KEY) == row_id)
+        found = lazy.to_table(filter=chosen)
+        return found.cast(pa.schema([_plain_field(field) for field in found.schema]))
+
     def schema(self, dataset: str, table: str, *, version: int | None = None) -> pa.Schema:
         """Return the table's columns, by plain types, without the partition column.
 
@@ -272,6 +288,15 @@ class Lake:
         if before is None:
             return set(self.partition_keys(dataset, table))
         return changed_partitions(before, self._open(dataset, table, None))
+
+    def file_digests(self, dataset: str, table: str) -> dict[str, str]:
+        """Return a digest of the files of each partition, by the table's log; no row is read.
+
+        A file of Delta Lake is written once: as long as a partition's digest is the same, so are its rows.
+        """
+        if not self.exists(dataset, table):
+            return {}
+        return files_by_partition(self._open(dataset, table, None))
 
     def partition_keys(self, dataset: str, table: str) -> list[str]:
         """Return the keys of all partitions that have rows, in order; none if there is no table."""

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
+from pipelines.records import digest_of
 from pipelines.storage.columns import PARTITION_COLUMN
 from pipelines.storage.digest import CanonicalStream, Content, plain_table, table_digest
 from pipelines.storage.lazy import lazy_dataset
@@ -61,6 +62,16 @@ def row_counts(table: DeltaTable) -> dict[str, int | None]:
 def changed_partitions(before: DeltaTable, after: DeltaTable) -> set[str]:
     """Return the keys of partitions whose files are not the same in two versions of a table."""
     return {key for key, _ in _files(before) ^ _files(after)}
+
+
+def files_by_partition(table: DeltaTable) -> dict[str, str]:
+    """Return a digest of the names, sizes and times of each partition's files."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    wanted = actions.select([f"partition.{PARTITION_COLUMN}", "path", "size_bytes", "modification_time"])
+    files: dict[str, list[list[str]]] = {}
+    for key, *file in sorted(zip(*wanted.to_pydict().values(), strict=True)):
+        files.setdefault(str(key), []).append([str(part) for part in file])
+    return {key: digest_of(found) for key, found in files.items()}
 
 
 def partition_files(table: DeltaTable, partition_key: str) -> ds.Dataset:

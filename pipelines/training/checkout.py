@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.errors import ConfigError, EngineError
+from pipelines.errors import ConfigError, EngineError, IntegrityError
 
 _MAX_UNTRACKED_BYTES = 64 * 2**20
 _MAX_ERROR_CHARS = 600
@@ -89,24 +89,71 @@ def capture_code(checkout: Path, scratch: Path) -> Code:
     """
     commit = _require_repository(checkout)
     _require_small(checkout)
-    objects = scratch / "objects"
-    objects.mkdir()
-    shared = _git(checkout, "rev-parse", "--path-format=absolute", "--git-path", "objects")
-    index = scratch / "index"
+    apart = _own_store(checkout, scratch)
     real_index = Path(_git(checkout, "rev-parse", "--path-format=absolute", "--git-path", "index"))
     if real_index.is_file():
         # Spares git from reading every unchanged file. The copy keeps its time: by it, git knows which
         # files may have changed within the index's own second.
-        shutil.copy2(real_index, index)
-    apart = {
-        "GIT_INDEX_FILE": str(index),
-        "GIT_OBJECT_DIRECTORY": str(objects),
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES": shared,
-    }
+        shutil.copy2(real_index, scratch / "index")
     _git(checkout, "add", "--all", environ=apart)
     tree = _git(checkout, "write-tree", environ=apart)
     patch = _run_git(checkout, "diff", "--binary", "--no-ext-diff", commit, tree, environ=apart)
-    return Code(checkout=checkout, commit=commit, tree=tree, patch=patch, objects=objects)
+    return Code(checkout=checkout, commit=commit, tree=tree, patch=patch, objects=scratch / "objects")
+
+
+def recorded_code(checkout: Path, commit: str, patch: bytes, scratch: Path) -> Code:
+    """Return the code of a training of the past: a commit, and what was not committed then.
+
+    Parameters
+    ----------
+    patch : bytes
+        As :attr:`Code.patch` gave it; empty where nothing was uncommitted.
+    scratch : Path
+        As for :func:`capture_code`.
+
+    Raises
+    ------
+    ConfigError
+        If ``checkout`` is no git repository, or does not know the commit.
+    IntegrityError
+        If the patch does not apply to the commit.
+    EngineError
+        If git fails.
+    """
+    _require_repository(checkout)
+    try:
+        _git(checkout, "cat-file", "-e", f"{commit}^{{commit}}")
+    except EngineError as error:
+        raise ConfigError(
+            f"The git repository {checkout} does not know the commit {commit}: fetch it (`git fetch --all`, "
+            "or from the clone in which the model was trained)."
+        ) from error
+    apart = _own_store(checkout, scratch)
+    _git(checkout, "read-tree", commit, environ=apart)
+    if patch:
+        (scratch / "patch").write_bytes(patch)
+        try:
+            apply = ("apply", "--cached", "--binary", "--whitespace=nowarn")
+            _git(checkout, *apply, str(scratch / "patch"), environ=apart)
+        except EngineError as error:
+            raise IntegrityError(
+                f"The uncommitted changes on record do not apply to the commit {commit}: {error}"
+            ) from error
+    tree = _git(checkout, "write-tree", environ=apart)
+    return Code(checkout=checkout, commit=commit, tree=tree, patch=patch, objects=scratch / "objects")
+
+
+def _own_store(checkout: Path, scratch: Path) -> dict[str, str]:
+    """Return the environment in which git writes an index and objects into ``scratch`` alone."""
+    objects = scratch / "objects"
+    objects.mkdir()
+    return {
+        "GIT_INDEX_FILE": str(scratch / "index"),
+        "GIT_OBJECT_DIRECTORY": str(objects),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": _git(
+            checkout, "rev-parse", "--path-format=absolute", "--git-path", "objects"
+        ),
+    }
 
 
 def _require_repository(checkout: Path) -> str:

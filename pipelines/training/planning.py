@@ -10,11 +10,19 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.records import ValidationRecord, shift_partition
 from pipelines.storage.digest import table_digest
 from pipelines.storage.lake import Lake
+from pipelines.training.digest_memory import DigestMemory
 from pipelines.training.snapshot import EVENTS, LABELS, Snapshot, SnapshotDay, read_partitions
 
 
 def plan_snapshot(
-    dataset: str, last: str, *, first: str | None, config: DatasetConfig, lake: Lake, ledger: Ledger
+    dataset: str,
+    last: str,
+    *,
+    first: str | None,
+    config: DatasetConfig,
+    lake: Lake,
+    ledger: Ledger,
+    memory: DigestMemory | None = None,
 ) -> Snapshot:
     """Choose the published, labelled days from ``first`` to ``last``, and the history before them.
 
@@ -24,6 +32,8 @@ def plan_snapshot(
         The newest partition whose labels are known.
     first : str, optional
         The first day to learn from; the first published one by default.
+    memory : DigestMemory, optional
+        Spares the days that were digested before; without it, all of them are read.
 
     Raises
     ------
@@ -38,8 +48,8 @@ def plan_snapshot(
     start = first or min(published, default=last)
     history = shift_partition(start, -config.features.history_days)
     wanted = [key for key in sorted(published) if key >= history]
-    events = _digests(lake, dataset, EVENTS, wanted)
-    labels = _digests(lake, dataset, LABELS, wanted)
+    digests = _digests if memory is None else memory.digests
+    events, labels = digests(lake, dataset, EVENTS, wanted), digests(lake, dataset, LABELS, wanted)
     days = tuple(
         SnapshotDay(
             partition_key=key,

@@ -5,7 +5,7 @@ The same rows give the same bytes, so a later training shares all files but the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,10 @@ from pipelines.errors import ConflictError, IntegrityError
 from pipelines.records import Record, digest_of
 from pipelines.storage.digest import canonical, table_digest
 from pipelines.storage.lake import PARTITION_COLUMN, Lake
+from pipelines.training.kept_days import KeptDays
 
 EVENTS, LABELS = "events", "labels"
-_LAKE_TABLES = {EVENTS: "validated", LABELS: "labels"}
+LAKE_TABLES = {EVENTS: "validated", LABELS: "labels"}
 
 
 class SnapshotDay(Record):
@@ -56,25 +57,51 @@ class Snapshot(Record):
         return [day.partition_key for day in self.days if day.is_training]
 
 
-def write_snapshot(snapshot: Snapshot, folder: Path, *, lake: Lake) -> None:
+def write_snapshot(snapshot: Snapshot, folder: Path, *, lake: Lake, kept: KeptDays | None = None) -> int:
     """Write the snapshot's rows as ``events/<day>.parquet`` and ``labels/<day>.parquet``.
+
+    Parameters
+    ----------
+    kept : KeptDays, optional
+        Files of days that were written before: they are copied, and hashed, and not read from the lake.
+
+    Returns
+    -------
+    int
+        How many files were read from the lake.
 
     Raises
     ------
     ConflictError
         If the lake no longer holds the rows that the snapshot names.
     """
+    n_written = 0
     for table in (EVENTS, LABELS):
         (folder / table).mkdir(parents=True, exist_ok=True)
-        expected = _expected(snapshot, table)
-        found = dict(read_partitions(lake, snapshot.dataset, table, expected))
-        for key, digest in expected.items():
-            if key not in found or table_digest(found[key]) != digest:
-                raise ConflictError(
-                    f"The {table} of {snapshot.dataset} {key} changed in the lake since the training was "
-                    "planned. Start it again: it will plan on the present rows."
-                )
-            write_parquet(found[key], folder / table / f"{key}.parquet")
+        paths = {
+            key: folder / table / f"{key}.parquet"
+            for key, digest in expected_digests(snapshot, table).items()
+            if kept is None or not kept.copy(digest, folder / table / f"{key}.parquet")
+        }
+        write_days(snapshot, table, paths, lake=lake)
+        if kept is not None:
+            for key, path in paths.items():
+                kept.remember(expected_digests(snapshot, table)[key], path)
+        n_written += len(paths)
+    return n_written
+
+
+def write_days(snapshot: Snapshot, table: str, paths: Mapping[str, Path], *, lake: Lake) -> None:
+    """Write the rows of some days of ``events`` or ``labels`` from the lake; raises as `write_snapshot`."""
+    expected = expected_digests(snapshot, table)
+    found = dict(read_partitions(lake, snapshot.dataset, table, paths))
+    for key, path in paths.items():
+        if key not in found or table_digest(found[key]) != expected[key]:
+            raise ConflictError(
+                f"The {table} of {snapshot.dataset} {key} changed in the lake since the training was "
+                "planned. Start it again: it will plan on the present rows."
+            )
+        write_parquet(found[key], path)
 
 
 def read_snapshot(snapshot: Snapshot, folder: Path) -> tuple[pa.Table, pa.Table]:
@@ -88,7 +115,7 @@ def read_snapshot(snapshot: Snapshot, folder: Path) -> tuple[pa.Table, pa.Table]
     tables = []
     for table in (EVENTS, LABELS):
         days = []
-        for key, digest in _expected(snapshot, table).items():
+        for key, digest in expected_digests(snapshot, table).items():
             path = folder / table / f"{key}.parquet"
             rows = pq.read_table(path) if path.is_file() else None
             if rows is None or table_digest(rows) != digest:
@@ -101,14 +128,21 @@ def read_snapshot(snapshot: Snapshot, folder: Path) -> tuple[pa.Table, pa.Table]
     return tables[0], tables[1]
 
 
+def expected_digests(snapshot: Snapshot, table: str) -> dict[str, str]:
+    """Return the digest of each day's rows in ``events`` or ``labels``, by partition key."""
+    if table == EVENTS:
+        return {day.partition_key: day.events_digest for day in snapshot.days}
+    return {day.partition_key: day.labels_digest for day in snapshot.days if day.labels_digest is not None}
+
+
 def read_partitions(
     lake: Lake, dataset: str, table: str, keys: Iterable[str]
 ) -> Iterator[tuple[str, pa.Table]]:
     """Give each partition that has rows, in canonical form, from one read of the lake."""
     wanted = list(keys)
-    if not wanted or not lake.exists(dataset, _LAKE_TABLES[table]):
+    if not wanted or not lake.exists(dataset, LAKE_TABLES[table]):
         return
-    rows = lake.read(dataset, _LAKE_TABLES[table], partitions=wanted).sort_by(PARTITION_COLUMN)
+    rows = lake.read(dataset, LAKE_TABLES[table], partitions=wanted).sort_by(PARTITION_COLUMN)
     names, starts, sizes = np.unique(rows[PARTITION_COLUMN].to_numpy(), return_index=True, return_counts=True)
     plain = rows.drop_columns([PARTITION_COLUMN])
     for name, start, size in zip(names, starts, sizes, strict=True):
@@ -118,9 +152,3 @@ def read_partitions(
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Write a table so that the same rows always give the same bytes."""
     pq.write_table(table.combine_chunks(), path, compression="zstd", version="2.6", store_schema=False)
-
-
-def _expected(snapshot: Snapshot, table: str) -> dict[str, str]:
-    if table == EVENTS:
-        return {day.partition_key: day.events_digest for day in snapshot.days}
-    return {day.partition_key: day.labels_digest for day in snapshot.days if day.labels_digest is not None}

@@ -64,12 +64,17 @@ class Workspace:
         """
         filled = params.model_copy(update={"run": run}).model_dump(mode="json")
         # Dates stay quoted strings: a bare one would be read as a date, which DVC refuses.
-        (self.root / "params.yaml").write_text(yaml.safe_dump(filled, sort_keys=False), encoding="utf-8")
+        text = yaml.safe_dump(filled, sort_keys=False)
+        self.lay_out(text.encode(), {name: content.encode() for name, content in inputs.items()})
+
+    def lay_out(self, params: bytes, inputs: Mapping[str, bytes]) -> None:
+        """Write ``params.yaml`` and the input files as they are given, and DVC's own settings."""
+        (self.root / "params.yaml").write_bytes(params)
         (self.root / ".dvc" / "config.local").write_text(self._dvc_config(), encoding="utf-8")
         folder = self.root / "workspace" / "inputs"
         folder.mkdir(parents=True)
-        for name, text in inputs.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        for name, content in inputs.items():
+            (folder / name).write_bytes(content)
 
     def _dvc_config(self) -> str:
         remote = {"url": _absolute(self._settings.dvc_remote)}
@@ -94,6 +99,16 @@ class Workspace:
             If it fails; ends with the last lines that it wrote.
         """
         _run([sys.executable, "-m", "dvc", *arguments], self.root, self.environ(n_threads))
+
+    @property
+    def lock(self) -> str:
+        """The text of ``dvc.lock``: the stages that are done; empty where none is."""
+        path = self.root / "dvc.lock"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def run(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Run a program in the workspace, and log its output line by line; raises as :meth:`dvc`."""
+        _run(command, self.root, environ)
 
     def environ(self, n_threads: int) -> dict[str, str]:
         """Return the environment of DVC and its stages."""
@@ -190,4 +205,5 @@ def _run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> No
             raise
     if status != 0:
         said = "\n".join(tail)[-_TAIL_CHARS:]
-        raise EngineError(f"`dvc {command[3]}` ended with status {status}:\n{said}")
+        told = " ".join(command[2:] if command[1:2] == ["-m"] else command)
+        raise EngineError(f"`{told}` ended with status {status}:\n{said}")

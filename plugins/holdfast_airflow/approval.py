@@ -9,11 +9,12 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context
 
 from holdfast_airflow.notifiers import tell_waiting
-from holdfast_airflow.operators import Json
+from holdfast_airflow.operators import Json, open_runtime
 from holdfast_airflow.outcomes import airflow_outcomes
 from holdfast_airflow.partitions import night_of
 from holdfast_airflow.promotion import EVIDENCE
 from holdfast_airflow.retrainings import close_retraining
+from pipelines.errors import HoldfastError
 
 
 class PromotionApprovalOperator(ApprovalOperator):
@@ -46,10 +47,27 @@ class PromotionApprovalOperator(ApprovalOperator):
         self.timeout_hours = timeout_hours
 
     def execute(self, context: Context) -> Any:
-        """Tell people that somebody is waited for, and wait."""
+        """Tell people that somebody is waited for, lay out what they should know, and wait."""
         gated = context["ti"].xcom_pull(task_ids=self.gate_task_id)
+        self.body = self.with_card(self.body, gated["model_version"])
         tell_waiting(context, dataset=self.dataset, model_version=gated["model_version"])
         return super().execute(context)
+
+    def with_card(self, evidence: str | None, model_version: str) -> str:
+        """Return the evidence with the model card, and where it is with all that made the model."""
+        from pipelines.steps.card import approval_evidence
+
+        runtime = open_runtime()
+        try:
+            card = approval_evidence(self.dataset, model_version, runtime=runtime)
+        except HoldfastError as error:
+            self.log.warning("The model card can't be shown: %s", error)
+            card = "The model card can't be shown: the log of this task says why.\n"
+        finally:
+            runtime.ledger.close()
+        address = f"{runtime.settings.pages_url.rstrip('/')}/models/{self.dataset}/{model_version}"
+        more = f"[The whole card, and what made v{model_version}]({address})"
+        return f"{evidence or ''}\n\n{more}\n\n{card}"
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Json:
         """Act on the answer, or on its absence."""

@@ -50,7 +50,7 @@ def promote_form() -> dict[str, Param]:
 
 
 def rollback_form() -> dict[str, Param]:
-    """Return the form of ``rollback_<dataset>``: to which version, why, and what to score again."""
+    """Return the form of ``rollback_<dataset>``: to which version, why, and which nights to score again."""
     return {
         "model_version": _version("Leave empty for the champion before this one."),
         "reason": Param(  # without a default: it has to be given
@@ -63,6 +63,11 @@ def rollback_form() -> dict[str, Param]:
         "rescore": _day(
             "Score this night again",
             "A night to score again with the version gone back to. Leave empty to keep all predictions.",
+        ),
+        "rescore_last": _day(
+            "Last night to score again",
+            "Leave empty for one night. A range is scored again night by night; the predictions in their "
+            "place so far are kept as superseded.",
         ),
     }
 

@@ -24,11 +24,17 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def open_runtime() -> Runtime:
-    """Open configuration and stores from the task's environment, and people's addresses from Airflow."""
+def open_runtime(context: Context | None = None) -> Runtime:
+    """Open configuration and stores from the task's environment, and people's addresses from Airflow.
+
+    What steps decide with it bears the Dag run of ``context``.
+    """
     from pipelines.runtime import Runtime
 
-    return Runtime.load(notify_environment())
+    run_id = None
+    if context is not None:
+        run_id = f"{context['dag_run'].dag_id}/{context['dag_run'].run_id}"
+    return Runtime.load(notify_environment(), run_id=run_id)
 
 
 class StepOperator(BaseOperator):
@@ -49,7 +55,7 @@ class StepOperator(BaseOperator):
     def execute(self, context: Context) -> Json | None:
         """Run the step; its errors become Airflow's outcomes."""
         with airflow_outcomes(skip_on=self.skip_on):
-            return self.run_step(context, open_runtime())
+            return self.run_step(context, open_runtime(context))
 
     @abstractmethod
     def run_step(self, context: Context, runtime: Runtime) -> Json | None:

@@ -15,6 +15,8 @@ from holdfast_airflow.forms import answer
 from pipelines.errors import ConfigError
 from pipelines.records import partition_date, partition_range
 
+_MAX_NIGHTS = 366
+
 
 def night_of(context: Context, *, field: str = "night") -> str:
     """Return the partition key that a run works on.
@@ -66,6 +68,30 @@ def days_of(context: Context) -> tuple[str, str]:
         raise ConfigError("Give either a partition key or a range (`first`, `last`), not both.")
     partition_range(first, last)
     return first, last
+
+
+def nights_to_rescore(context: Context) -> list[str]:
+    """Return the nights that a form asks to have scored again; none where it asks for none.
+
+    Raises
+    ------
+    ConfigError
+        If a last night comes without a first one, before it, or more than a year after it.
+    """
+    first, last = (answer(context["params"], field) for field in ("rescore", "rescore_last"))
+    if first is None:
+        if last is not None:
+            raise ConfigError(
+                f"`rescore_last` is {last}, but `rescore` is empty: give both ends of the range."
+            )
+        return []
+    nights = partition_range(first, last or first)
+    if len(nights) > _MAX_NIGHTS:
+        raise ConfigError(
+            f"{first} to {last} are {len(nights)} nights, each a run of its own: ask for {_MAX_NIGHTS} at "
+            "most, or use `holdfast rescore`."
+        )
+    return nights
 
 
 def hand_on(

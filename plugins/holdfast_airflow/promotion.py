@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from holdfast_airflow.forms import answer
 from holdfast_airflow.operators import Json, StepOperator
-from holdfast_airflow.partitions import hand_on, night_of
+from holdfast_airflow.outcomes import airflow_outcomes
+from holdfast_airflow.partitions import hand_on, night_of, nights_to_rescore
 from holdfast_airflow.retrainings import close_retraining
 from pipelines.errors import NotReadyError
 
@@ -32,9 +33,17 @@ class GateOperator(StepOperator, SkipMixin):
     def run_step(self, context: Context, runtime: Runtime) -> Json:
         """Evaluate the challenger that the event, the form, or the ledger names."""
         from pipelines.steps.gate import gate
+        from pipelines.steps.shadow_state import await_shadow
 
         night = night_of(context)
-        record = gate(self.dataset, self._model_version(context, night, runtime), runtime=runtime)
+        version = self._model_version(context, night, runtime)
+        if (waits := await_shadow(self.dataset, version, runtime=runtime)) is not None:
+            self.log.info("%s. Its gates are evaluated once the labels of all are.", waits.sentence)
+            found = {"model_version": version, "is_passed": False, "nights_in_shadow": len(waits.labelled)}
+            context["ti"].xcom_push(key="return_value", value=found)
+            self.skip(context["ti"], self.get_direct_relatives(upstream=False))
+            return found
+        record = gate(self.dataset, version, runtime=runtime)
         evidence = evidence_table(record)
         self.log.info("%s", evidence)
         found = {
@@ -130,14 +139,16 @@ class RollbackOperator(StepOperator):
 
 
 class RescoreOperator(BaseOperator):
-    """Hand one night on to scoring with the new champion; skipped where none was asked for."""
+    """Hand nights on to scoring with the new champion; skipped where none was asked for."""
 
     def execute(self, context: Context) -> None:
-        """Emit the champion's event for the night in the form."""
-        night = answer(context["params"], "rescore")
-        if night is None:
+        """Emit the champion's event for each night in the form."""
+        with airflow_outcomes():
+            nights = nights_to_rescore(context)
+        if not nights:
             raise AirflowSkipException("No night to score again was asked for; all predictions are kept.")
-        hand_on(context, self.outlets, [night])
+        self.log.info("To be scored again: %s to %s, %d night(s).", nights[0], nights[-1], len(nights))
+        hand_on(context, self.outlets, nights)
 
 
 def evidence_table(record: GateRecord) -> str:

@@ -11,7 +11,7 @@ from api_server import Site
 from playwright.sync_api import Browser, BrowserContext, Frame, Page
 from watched_world import DATASET, HOSTILE, LAST, REASON
 
-from pipelines.monitoring.pages.places import column_id
+from pipelines.pages.places import column_id
 
 NIGHT = f"/holdfast/night/{DATASET}/{LAST}"
 MAP = f"/holdfast/drift/{DATASET}"

@@ -57,6 +57,7 @@ def human_dags(airflow_database: None, tmp_path_factory: pytest.TempPathFactory)
     params = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
     params["datasets"]["bikes"]["enabled"] = True
     params["datasets"]["flights"]["promotion"] |= {"approval": "human", "approval_timeout_hours": 5}
+    params["datasets"]["bikes"]["promotion"] = {"shadow_nights": 3}
     path = tmp_path_factory.mktemp("human") / "params.yaml"
     path.write_text(yaml.safe_dump(params), encoding="utf-8")
     found = _load(path)
@@ -76,8 +77,14 @@ def test_each_enabled_dataset_has_one_dag_of_each_kind(
     [
         pytest.param("ingest_flights", {"ingest": {"validate"}, "validate": set()}, id="ingest"),
         pytest.param("arrive_flights", {"ingest": {"validate"}, "validate": set()}, id="arrive"),
-        pytest.param("score_flights", {"score": set(), "request_first_training": set()}, id="score"),
-        pytest.param("monitor_flights", {"reconcile": {"monitor"}, "monitor": set()}, id="monitor"),
+        pytest.param(
+            "score_flights",
+            {"score": {"shadow"}, "shadow": set(), "request_first_training": set()},
+            id="score",
+        ),
+        pytest.param(
+            "monitor_flights", {"reconcile": {"monitor"}, "monitor": set(), "watch": set()}, id="monitor"
+        ),
         pytest.param("retrain_flights", {"await_verdict": {"request"}, "request": set()}, id="retrain"),
         pytest.param("train_flights", {"train": {"register"}, "register": set()}, id="train"),
         pytest.param("promote_flights", {"gate": {"promote"}, "promote": set()}, id="promote"),
@@ -98,6 +105,15 @@ def test_a_person_is_asked_only_where_the_configuration_says_so(
     assert asked.get_task("approve").downstream_task_ids == {"promote"}
     assert asked.get_task("approve").response_timeout == timedelta(hours=5)
     assert asked.get_task("approve").defaults == ["Reject"]
+
+
+def test_challengers_are_handed_on_from_the_shadow_only_where_the_configuration_says_so(
+    dags: dict[str, Any], human_dags: dict[str, Any]
+) -> None:
+    assert "hand_on_challenger" not in dags["monitor_flights"].task_ids
+    handing = human_dags["monitor_bikes"].get_task("hand_on_challenger")
+    assert [asset.name for asset in handing.outlets] == ["bikes/challenger"]
+    assert handing.upstream_task_ids == handing.downstream_task_ids == set()
 
 
 @pytest.mark.parametrize(

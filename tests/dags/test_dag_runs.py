@@ -51,12 +51,14 @@ def test_a_range_is_published_in_one_run_and_hands_on_its_last_day_only(history:
     assert str(history.state) == "success"
     assert runtime.lake.partition_keys("flights", "validated") == ["2013-01-05", "2013-01-06"]
     assert [record.outcome for record in published] == ["passed", "passed"]
+    assert {record.run_id for record in published} == {f"ingest_flights/{history.run_id}"}
     assert _events("flights/validated") == ["2013-01-06"]
 
 
 def test_a_run_that_is_not_told_its_night_fails_at_once_and_hands_on_nothing(history: Any) -> None:
     run = _run("score_flights", {})
     tried = {ti.task_id: (str(ti.state), ti.try_number) for ti in run.get_task_instances()}
+    assert tried.pop("shadow")[0] == "upstream_failed"
     assert tried == {"score": ("failed", 1), "request_first_training": ("failed", 1)}
     assert str(run.state) == "failed"
     assert _events("flights/predictions") == _events("flights/retrain") == []

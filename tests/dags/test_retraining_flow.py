@@ -276,6 +276,7 @@ def _answer(choice: str, user: Any) -> dict[str, Any]:
     ("form", "nights"),
     [
         pytest.param({"rescore": NIGHT}, {NIGHT}, id="asked-for"),
+        pytest.param({"rescore": "2013-07-03", "rescore_last": NIGHT}, {"2013-07-03", NIGHT}, id="a-range"),
         pytest.param({"rescore": None}, None, id="not-asked-for"),
     ],
 )
@@ -294,6 +295,25 @@ def test_a_rollback_scores_again_only_what_was_asked_for(
     else:
         operator.execute(context)
         assert context["outlet_events"][champion].partition_keys == nights
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        pytest.param({"rescore": None, "rescore_last": NIGHT}, "both ends", id="no-first"),
+        pytest.param({"rescore": NIGHT, "rescore_last": "2013-07-01"}, "2013-07-01", id="backwards"),
+        pytest.param({"rescore": "1913-07-04", "rescore_last": NIGHT}, "366 at most", id="a-century"),
+    ],
+)
+def test_a_range_to_score_again_that_makes_no_sense_is_refused(
+    make_context: Any, form: Any, said: str
+) -> None:
+    from holdfast_airflow.assets import assets_of
+    from holdfast_airflow.promotion import RescoreOperator
+
+    operator = RescoreOperator(task_id="rescore", outlets=[assets_of("flights").champion])
+    with pytest.raises(AirflowFailException, match=said):
+        operator.execute(make_context("rollback_flights", form=form))
 
 
 def test_the_gate_needs_a_challenger(ledger: Ledger, make_context: Any) -> None:

@@ -9,18 +9,20 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import quote, unquote, urljoin
 
 import pytest
 from fastapi import FastAPI
+from model_on_record import put_model_on_record
 from watched_world import DATASET, HOSTILE, LAST, NIGHTS, make_watched_world
 
 from pipelines.config import PROJECT_ROOT, load_params, load_settings
-from pipelines.monitoring.pages.places import column_id
+from pipelines.pages.places import column_id
 from pipelines.runtime import Runtime
 
 FORGED_NAME = '"><img src=x onerror=alert(1)>.html'
 OUTSIDE = "outside the reports"
+ROW = f"{LAST}|{HOSTILE}"
 
 
 @dataclass
@@ -85,6 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     (newest / "model.pkl").write_text("x", encoding="utf-8")
     (root.parent / "secret.html").write_text(OUTSIDE, encoding="utf-8")
     (newest / "link.html").symlink_to(root.parent / "secret.html")
+    put_model_on_record(runtime, ROW)
     return runtime
 
 
@@ -131,6 +134,11 @@ def addresses() -> list[str]:
         f"/drift/{night}/{column_id(HOSTILE)}",
         f"/night/{night}",
         f"/nights/{DATASET}",
+        f"/models/{DATASET}",
+        f"/models/{DATASET}?at={LAST}",
+        f"/models/{DATASET}/3",
+        f"/rows/{DATASET}",
+        f"/rows/{DATASET}?row={quote(ROW)}",
         f"/show/{night}/drift.html",
         f"/reports/{night}/index.html",
         f"/reports/{night}/drift.json",
@@ -138,7 +146,16 @@ def addresses() -> list[str]:
 
 
 # Under these there is nothing: not even that is told to a stranger.
-NOWHERE = ("/nothing-here", "/openapi.json", "/docs", "/drift", "/drift/trips/2013-07-11", "/reports/none")
+NOWHERE = (
+    "/nothing-here",
+    "/openapi.json",
+    "/docs",
+    "/drift",
+    "/models",
+    "/rows",
+    "/drift/trips/2013-07-11",
+    "/reports/none",
+)
 
 
 def test_every_route_demands_the_login_and_is_among_the_addresses_tried(
@@ -211,6 +228,12 @@ def test_every_link_of_every_page_leads_somewhere(user: Client) -> None:
         "/night/trips/tonight",
         "/night/nosuch/2013-07-11",
         "/nights/nosuch",
+        "/models/nosuch",
+        "/models/trips/4",
+        "/models/nosuch/3",
+        "/rows/nosuch",
+        "/rows/trips?row=2013-07-11%7C1",
+        "/rows/trips?row=no-night",
         "/show/trips/2013-07-11/nosuch.html",
         "/show/trips/2013-07-11/..%2F..%2Fsecret.html",
     ],
@@ -227,6 +250,44 @@ def test_the_list_of_nights_is_newest_first_and_older_ones_are_a_click_away(worl
     older, end = night_lines(DATASET, runtime=world, before=before, limit=20)
     assert [line.night for line in older] == list(reversed(NIGHTS))[20:]
     assert end is None
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        pytest.param(LAST, "Better than none by 0.21 AUC.", id="a-night"),
+        pytest.param("2013-01-01 00:00", "There was no champion yet.", id="a-time-before-the-first"),
+        pytest.param("<b>tonight</b>", "is neither a night", id="no-time"),
+    ],
+)
+def test_who_was_champion_is_answered(at: str, told: str, user: Client) -> None:
+    answer = user.get(f"/holdfast/models/{DATASET}?at={quote(at)}")
+    assert answer.status_code == 200
+    assert told in answer.text
+    assert "<b>tonight" not in answer.text
+
+
+def test_forms_ask_us_and_nobody_else(user: Client) -> None:
+    for address in (f"/models/{DATASET}", f"/rows/{DATASET}"):
+        policy = user.get(f"/holdfast{address}").headers["content-security-policy"]
+        assert "form-action 'self'" in policy
+        assert "script-src" not in policy
+        assert "default-src 'none'" in policy
+    assert "form-action 'none'" in user.get("/holdfast/").headers["content-security-policy"]
+
+
+def test_a_card_shows_gates_with_their_evidence_and_what_was_not_measured(user: Client) -> None:
+    text = user.get(f"/holdfast/models/{DATASET}/3").text
+    for part in ("beats_champion", "gain over none", "0.21", "Not measured", "commit c0ffee"):
+        assert part in text
+
+
+def test_a_passport_of_a_hostile_row_is_only_text(user: Client) -> None:
+    answer = user.get(f"/holdfast/rows/{DATASET}?row={quote(ROW)}")
+    assert answer.status_code == 200
+    assert "<script" not in answer.text
+    assert "0.625" in answer.text
+    assert "../models/trips/3" in answer.text
 
 
 def test_a_report_is_framed_without_our_login(user: Client) -> None:

@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from fuses import Fuse, light
 
 from pipelines.config import Params
 from pipelines.runtime import Runtime
 
-# What each port writes with; a kill strikes just before or just after such a call.
-WRITES = {
-    "lake": {"replace", "replace_many", "replace_stream", "update"},
-    "ledger": {"record", "move_champion", "update_retraining"},
-    "registry": {"set_alias"},
-}
-
-
-class Fuse:
-    """Counts the writes of one process and kills it, as ``kill -9`` does, when it is told to."""
-
-    def __init__(self, blows_at: int, when: str) -> None:
-        self._blows_at, self._when, self._n_writes = blows_at, when, 0
-
-    def guard(self, write: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            self._n_writes += 1
-            if self._n_writes == self._blows_at and self._when == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = write(*args, **kwargs)
-            if self._n_writes == self._blows_at and self._when == "after":
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return guarded
-
-
-class FusedPort:
-    """A real port whose writes go through a fuse."""
-
-    def __init__(self, port: object, writes: set[str], fuse: Fuse) -> None:
-        self._port, self._writes, self._fuse = port, writes, fuse
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._port, name)
-        return self._fuse.guard(found) if name in self._writes else found
-
 
 def _run(step: Callable[[Runtime], object], runtime: Runtime, blows_at: int, when: str) -> None:
-    fuse = Fuse(blows_at, when)
-    for name, writes in WRITES.items():
-        # The cached property's own slot: the step sees the guarded port, and nothing else changes.
-        runtime.__dict__[name] = FusedPort(getattr(runtime, name), writes, fuse)
+    light(runtime, Fuse(blows_at, when))
     step(runtime)
 
 
@@ -69,6 +28,7 @@ def processes() -> multiprocessing.context.ForkServerContext:
             "pipelines.steps.validate",
             "pipelines.steps.score",
             "pipelines.steps.promote",
+            "pipelines.steps.rollback",
             "pipelines.steps.retrain",
             "pipelines.steps.tell",
         ]

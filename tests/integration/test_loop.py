@@ -176,6 +176,7 @@ def test_four_ways_to_start_a_night_three_times_each_are_one_night(stack, runtim
         # Events of one night that come before its run are one run.
         wait_for(lambda n=n: len(runs_of(stack, "arrive_flights", "asset_triggered")) >= n, "arrival")
     wait_for(lambda: len(ended(runs_of(stack, "ingest_flights", "scheduled"))) >= 3, "third scheduled night")
+    wait_for(lambda: len(ended(runs_of(stack, "ingest_flights", "manual"))) == 3, "nights by hand")
     ways = [
         (run["run_type"], run["state"], run["partition_key"])
         for dag_id in ("ingest_flights", "arrive_flights")

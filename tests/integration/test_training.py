@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from pipelines.errors import ConfigError
 from pipelines.records import TrainedModel, ValidationRecord
 from pipelines.runtime import Runtime
 from pipelines.steps.ingest import ingest_range
+from pipelines.steps.register import register
+from pipelines.steps.reproduce import reproduce
 from pipelines.steps.train import train
+from pipelines.training.dvc_objects import ObjectCache, file_md5, read_outputs
 
 _PARTS = ("pipelines", "params.yaml", "dvc.yaml", ".dvc", ".dvcignore", ".gitignore")
 _LAST = "2013-01-24"
@@ -44,6 +48,12 @@ class Site:
             }
         )
         return Runtime(settings=settings, params=self.params)
+
+    def with_training(self, **changes: object) -> Site:
+        """Return the same site with another way to train."""
+        content = self.params.model_dump(mode="json")
+        content["datasets"]["flights"]["training"] |= changes
+        return replace(self, params=Params.model_validate(content))
 
     def git(self, *arguments: str) -> str:
         """Run git in the checkout."""
@@ -136,6 +146,28 @@ def made(site: Site) -> Made:
     return Made(first, shorter, again, before)
 
 
+@pytest.fixture(scope="module")
+def version(site: Site, made: Made) -> str:
+    """Return the version under which the shorter training is registered."""
+    return register(made.shorter, runtime=site.runtime()).model_version
+
+
+def _object(site: Site, trained: TrainedModel, path: str) -> Path:
+    """Return where the DVC cache keeps a file that a training left."""
+    cache = ObjectCache(site.runtime().settings.dvc_cache)
+    good = cache.survey(read_outputs(_lineage(site, trained, "dvc.lock"))).good
+    return next(cache.path_of(name) for name, found in good.items() if found == path)
+
+
+def _flip_one_byte(path: Path) -> None:
+    """Damage an object, and leave the mode by which DVC trusts it."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(bytes(content))
+    path.chmod(0o444)
+
+
 def _lineage(site: Site, trained: TrainedModel, name: str) -> str:
     text = site.runtime().registry.lineage(trained, name)
     assert text is not None
@@ -213,6 +245,49 @@ def test_commit_patch_and_lock_bring_back_every_byte(site: Site, made: Made, tmp
     assert len(list((clone / "workspace" / "snapshot" / "events").iterdir())) == 23
 
 
+def test_dvc_shows_the_plots_and_compares_the_metrics_of_two_trainings(
+    site: Site, made: Made, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    site.git("clone", "--quiet", str(site.checkout), str(clone))
+    dvc = [sys.executable, "-m", "dvc"]
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
+
+    def run(*command: str) -> str:
+        return subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True).stdout
+
+    run(*dvc, "remote", "modify", "--local", "holdfast", "url", site.runtime().settings.dvc_remote)
+    run(*dvc, "config", "--local", "core.site_cache_dir", str(tmp_path / "site"))
+    for trained in (made.first, made.shorter):
+        for name in ("dvc.lock", "dvc.yaml", "params.yaml"):
+            (clone / name).write_text(_lineage(site, trained, name))
+        run(*dvc, "pull", "workspace/outputs/metrics.json", "workspace/outputs/plots")
+        run("git", "add", "--all")
+        run("git", *identity, "commit", "--quiet", "--message", trained.first_partition)
+
+    (compared,) = json.loads(run(*dvc, "metrics", "diff", "--json", "HEAD~1", "HEAD")).values()
+    drawn = json.loads(run(*dvc, "plots", "show", "--json"))
+
+    assert compared["holdout.auc"]["old"] == made.first.metrics["auc"]
+    assert compared["holdout.auc"]["new"] == made.shorter.metrics["auc"]
+    assert "evaluation.calibration_error" in compared
+    assert not drawn.get("errors")
+    assert {"ROC curve", "Precision and recall", "Calibration", "Importance"} <= set(drawn["data"])
+
+
+def test_what_was_measured_is_kept_with_the_version(site: Site, made: Made) -> None:
+    runtime = site.runtime()
+    version = register(made.first, runtime=runtime).model_version
+
+    evaluation = runtime.registry.evaluation("flights", version)
+
+    assert evaluation is not None
+    assert evaluation.bundle_digest == made.first.bundle_digest
+    assert evaluation.metrics["auc"].value == made.first.metrics["auc"]
+    assert made.first.metrics["calibration_error"] == evaluation.calibration.error.value  # type: ignore[union-attr]
+    assert runtime.registry.speed("flights", version) is not None
+
+
 def test_days_that_two_trainings_share_are_kept_once(site: Site, made: Made) -> None:
     def day_files(trained: TrainedModel) -> dict[str, str]:
         lock = yaml.safe_load(_lineage(site, trained, "dvc.lock"))
@@ -225,6 +300,56 @@ def test_days_that_two_trainings_share_are_kept_once(site: Site, made: Made) -> 
 
     assert len(shorter) == 46  # 15 days and eight before them, of events and of labels
     assert shorter.items() <= longer.items()
+
+
+def test_a_training_that_is_served_damaged_features_says_so_and_takes_them_from_the_remote(
+    site: Site, made: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    victim = _object(site, made.first, "workspace/features/2013-01-10.parquet")
+    _flip_one_byte(victim)
+
+    with caplog.at_level(logging.INFO, "pipelines.training"):
+        other = train("flights", _LAST, runtime=site.with_training(candidates=["linear_model"]).runtime())
+
+    assert "Stage 'features' is cached - skipping run" in caplog.text
+    assert "damaged, such as that of workspace/features/2013-01-10.parquet" in caplog.text
+    assert "1 object(s) were brought back from the DVC remote" in caplog.text
+    assert file_md5(victim) == victim.parent.name + victim.name
+    assert other.snapshot_digest == made.first.snapshot_digest
+    assert other.bundle_digest != made.first.bundle_digest
+    assert other.metrics["n_withheld_rows"] == made.first.metrics["n_withheld_rows"]
+    assert site.workspaces == []
+
+
+def test_a_model_is_rebuilt_from_the_remote_where_the_cache_is_damaged_the_lake_gone_and_the_code_another(
+    site: Site, made: Made, version: str, tmp_path: Path
+) -> None:
+    settings = site.runtime().settings
+    damaged = _object(site, made.shorter, "workspace/snapshot/events/2013-01-10.parquet")
+    _flip_one_byte(damaged)
+    for path in (settings.dvc_cache / "files").rglob("*"):
+        if path.is_file() and path.suffix != ".dir" and path != damaged:
+            path.unlink()
+    lake = Path(settings.lake_uri).rename(tmp_path / "lake")
+    quality = site.checkout / "pipelines" / "metrics" / "quality.py"
+    before, told = quality.read_text(), []
+    quality.write_text("raise RuntimeError('of today')\n")
+    try:
+        found = reproduce("flights", version, runtime=site.runtime(), progress=told.append)
+    finally:
+        quality.write_text(before)
+        lake.rename(settings.lake_uri)
+
+    assert found.is_identical
+    assert found.rebuilt_digest == made.shorter.bundle_digest
+    assert found.damaged == ("workspace/snapshot/events/2013-01-10.parquet",)
+    assert (found.sources, found.lost) == ({"remote": 46}, ())
+    assert (found.is_dirty, found.is_code_confirmed, found.environment_changes) == (True, True, ())
+    assert {"workspace/outputs/bundle/weights.safetensors", "workspace/outputs/metrics.json"} <= {
+        file.path for file in found.files
+    }
+    assert any("1 object(s) of the DVC cache are damaged" in sentence for sentence in told)
+    assert site.workspaces == []
 
 
 def test_a_broken_query_is_a_mistake_in_the_project_and_leaves_no_workspace(site: Site, made: Made) -> None:

@@ -96,5 +96,5 @@ def small_params() -> dict[str, Any]:
         "min_days": 20,
     }
     # Any challenger may pass: what the test looks at is what a person decides.
-    bikes["promotion"] = {"approval": "human", "min_gain": -1000.0, "confidence": 0.0}
+    bikes["promotion"] = {"approval": "human", "mode": "non_inferior", "margin": 1000.0}
     return params

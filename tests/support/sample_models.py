@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pipelines.bundle.description import Calibration
 from pipelines.bundle.files import with_outputs, write_bundle
 from pipelines.config import DatasetConfig, Task
 from pipelines.features.encoding import Encoding, fit_encoding
 from pipelines.training.candidates import FittedCandidate, fit_candidate
+from pipelines.training.candidates.calibration import apply_calibration
 
-CANDIDATES = ("hist_gradient_boosting", "embedding_network")
+CANDIDATES = ("hist_gradient_boosting", "embedding_network", "linear_model")
 TASKS: tuple[Task, ...] = ("binary", "regression", "multiclass")
 # The last one never occurs.
 CLASSES = ("low", "middle", "high", "<b>&", "absent")
@@ -93,6 +95,13 @@ def fitted(name: str, task: Task) -> FittedCandidate:
         encoding=encoding(task),
         seed=SEED,
     )
+
+
+def calibrated(name: str, task: Task) -> FittedCandidate:
+    """Return a fitted candidate with a calibration that moves every output."""
+    n_outputs = fitted(name, task).description.n_outputs
+    intercepts = tuple(0.3 - 0.1 * number for number in range(n_outputs))
+    return apply_calibration(fitted(name, task), Calibration(slope=0.7, intercepts=intercepts))
 
 
 def golden(candidate: FittedCandidate, n: int = 50) -> pa.Table:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
@@ -27,6 +28,7 @@ from pipelines.bundle.description import BundleDescription, TrainingNotes, Trees
 from pipelines.bundle.files import write_bundle
 from pipelines.config import Params, load_settings
 from pipelines.features.encoding import CategoricalColumn, Encoding, NumericColumn
+from pipelines.features.query import load_features
 from pipelines.monitoring.reference_sketch import ReferenceSketch
 from pipelines.monitoring.sketch import learn_grid, sketch_days
 from pipelines.records import (
@@ -95,7 +97,13 @@ def config(**overrides: Any) -> dict[str, Any]:
             "categorical": ["site"],
         },
         "training": {"holdout_days": 5, "min_days": 7},
-        "promotion": {"min_gain": 0.0, "confidence": 0.9},
+        # Stumps say little of chances, and a process for each would take long.
+        "promotion": {
+            "max_calibration_error": 10.0,
+            "max_load_seconds": None,
+            "max_load_megabytes": None,
+            **overrides.pop("promotion", {}),
+        },
     }
     return {**plain, **overrides}
 
@@ -207,6 +215,7 @@ def describe(runtime: Runtime, outputs: Path, model: Stumps = STRONG, **changes:
     digest = write_outputs(outputs, model)
     snapshot = snapshot_of(runtime)
     days = snapshot.training_days
+    pq.write_table(reference_rows(runtime, days), outputs / "reference.parquet")
     plain = {
         "dataset": DATASET,
         "partition_key": NIGHT,
@@ -228,6 +237,17 @@ def describe(runtime: Runtime, outputs: Path, model: Stumps = STRONG, **changes:
         "reason": "drift of x",
     }
     return TrainedModel.model_validate({**plain, **changes})
+
+
+def reference_rows(runtime: Runtime, days: Sequence[str]) -> pa.Table:
+    """Return the rows of some days as a training has them: features of all days at once, and the target."""
+    config, lake = runtime.dataset(DATASET), runtime.lake
+    rows = load_features(
+        lake, DATASET, config=config, project=runtime.settings.project, partitions=list(days)
+    )
+    labels = lake.read(DATASET, "labels", partitions=days)
+    target = labels["y"].take(pc.index_in(rows["row_id"], labels["row_id"])).cast(pa.float64())
+    return rows.append_column("y", target).append_column("prediction", pa.repeat(0.5, rows.num_rows))
 
 
 def lineage_files(runtime: Runtime, folder: Path) -> list[Path]:

@@ -42,6 +42,11 @@ def test_params_are_frozen():
         ),
         pytest.param(lambda c: c.update(datasetz={}), ["`datasetz`", "`datasets`"], id="typo-at-the-top"),
         pytest.param(
+            lambda c: c["datasets"]["flights"].update(evaluation={"protected": ["carier"]}),
+            ["`evaluation` names 'carier'", "`carrier`"],
+            id="slice-of-no-column",
+        ),
+        pytest.param(
             lambda c: c["datasets"]["flights"].update(task="clustering"), ["flights.task"], id="wrong-value"
         ),
         pytest.param(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from pipelines.monitoring.pages.markup import share, shown
+from pipelines.pages.markup import share, shown
 from pipelines.records import ColumnDrift, PerformanceEstimate
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 720.0, 46.0, 10.0, 12.0

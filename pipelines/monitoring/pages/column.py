@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pipelines.monitoring.pages.charts import densities, distances, shares
 from pipelines.monitoring.pages.facts import ColumnFacts
-from pipelines.monitoring.pages.markup import (
+from pipelines.monitoring.pages.verdict import bugs_section, episode_card, performance_section, triggers_list
+from pipelines.monitoring.pages.words import ACTIONS, METHODS, MOVES, SHARES, STATISTICS, ratio
+from pipelines.pages.markup import (
     badge,
     bullets,
     facts,
@@ -16,9 +18,7 @@ from pipelines.monitoring.pages.markup import (
     shown,
     table,
 )
-from pipelines.monitoring.pages.places import Places
-from pipelines.monitoring.pages.verdict import bugs_section, episode_card, performance_section, triggers_list
-from pipelines.monitoring.pages.words import ACTIONS, METHODS, MOVES, SHARES, STATISTICS, ratio
+from pipelines.pages.places import Places
 from pipelines.records import ColumnDrift
 
 _MAX_LEVELS = 25

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pipelines.monitoring.pages.charts import performance
 from pipelines.monitoring.pages.facts import DriftHistory
 from pipelines.monitoring.pages.heat_map import COLUMNS_A_PAGE, column_rows, heat_map, newest_record
-from pipelines.monitoring.pages.markup import badge, bullets, counted, link, page, shown
-from pipelines.monitoring.pages.places import Places
 from pipelines.monitoring.pages.verdict import (
     bugs_section,
     episode_card,
@@ -17,6 +15,8 @@ from pipelines.monitoring.pages.verdict import (
     verdict_card,
 )
 from pipelines.monitoring.pages.words import MOVED, state_of
+from pipelines.pages.markup import badge, bullets, counted, link, page, shown
+from pipelines.pages.places import Places
 
 _MAX_EPISODES = 3
 
@@ -55,6 +55,7 @@ def _map(history: DriftHistory, places: Places) -> str:
     if not history.newest:
         links.append(link("The newest nights", places.drift(history.dataset)))
     links.append(link("All nights", places.nights(history.dataset)))
+    links.append(link("Models", places.models(history.dataset)))
     if first > 0:
         before = max(first - COLUMNS_A_PAGE, 0)
         links.append(link("Columns before", places.drift(history.dataset, last=last, first_column=before)))

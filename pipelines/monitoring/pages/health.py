@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.monitoring.pages.facts import DatasetHealth
-from pipelines.monitoring.pages.markup import (
+from pipelines.monitoring.pages.verdict import shown_metric
+from pipelines.monitoring.pages.words import ACTION_NAMES, MOVED, STATUSES, headline, state_of
+from pipelines.pages.markup import (
     badge,
     bullets,
     counted,
@@ -16,9 +18,7 @@ from pipelines.monitoring.pages.markup import (
     prose,
     shown,
 )
-from pipelines.monitoring.pages.places import Places
-from pipelines.monitoring.pages.verdict import shown_metric
-from pipelines.monitoring.pages.words import ACTION_NAMES, MOVED, STATUSES, headline, state_of
+from pipelines.pages.places import Places
 from pipelines.records import DriftRecord
 
 _MARKS = {"calm": "·", "info": "◇", "warning": "▲", "critical": "◆"}
@@ -167,7 +167,11 @@ def _episode(health: DatasetHealth, places: Places) -> str:
 
 
 def _links(health: DatasetHealth, places: Places) -> str:
-    found = [("Drift", places.drift(health.dataset)), ("All nights", places.nights(health.dataset))]
+    found = [
+        ("Drift", places.drift(health.dataset)),
+        ("All nights", places.nights(health.dataset)),
+        ("Models", places.models(health.dataset)),
+    ]
     if health.night is not None:
         found.insert(1, ("This night", places.night(health.dataset, health.night)))
         found += [

@@ -9,9 +9,9 @@ from itertools import groupby
 
 from pipelines.metrics import metric_name
 from pipelines.monitoring.pages.facts import DriftHistory
-from pipelines.monitoring.pages.markup import number, share, shown
-from pipelines.monitoring.pages.places import Places
 from pipelines.monitoring.pages.words import headline, ratio, state_of
+from pipelines.pages.markup import number, share, shown
+from pipelines.pages.places import Places
 from pipelines.records import ColumnDrift, ConceptDrift, DriftRecord
 
 COLUMNS_A_PAGE = 30

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.monitoring.pages.markup import badge, facts, link, page, seconds, shown, table
 from pipelines.monitoring.pages.night_facts import NightFacts
 from pipelines.monitoring.pages.validation_sections import (
     notes_section,
@@ -22,6 +21,7 @@ from pipelines.monitoring.pages.verdict import (
     verdict_card,
 )
 from pipelines.monitoring.pages.words import state_of
+from pipelines.pages.markup import badge, facts, link, page, seconds, shown, table
 from pipelines.records import Decision
 
 _OUTCOMES = {"passed": "calm", "warned": "warning", "refused": "critical"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.monitoring.pages.markup import badge, link, page, shown, table, trail_bar
-from pipelines.monitoring.pages.places import Places
-from pipelines.monitoring.pages.style import REPORT_STYLE
 from pipelines.monitoring.pages.words import state_of
+from pipelines.pages.markup import badge, link, page, shown, table, trail_bar
+from pipelines.pages.places import Places
+from pipelines.pages.style import REPORT_STYLE
 from pipelines.records import DriftRecord, ScoringRecord, ValidationRecord
 
 

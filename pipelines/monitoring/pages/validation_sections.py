@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from pipelines.monitoring.pages.markup import bullets, shown, table
 from pipelines.monitoring.pages.night_facts import NightFacts, QuarantinedRow, QuarantinedRule
+from pipelines.pages.markup import bullets, shown, table
 from pipelines.records import ExpectationOutcome, StageValidationRecord, ValidationRecord
 
 _HEADLINES = {

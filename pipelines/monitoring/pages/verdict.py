@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipelines.metrics import metric_name
-from pipelines.monitoring.pages.markup import (
+from pipelines.monitoring.pages.words import (
+    ACTION_NAMES,
+    ACTIONS,
+    KINDS,
+    METHODS,
+    SIGNATURES,
+    headline,
+    ratio,
+    state_of,
+)
+from pipelines.pages.markup import (
     badge,
     bullets,
     counted,
@@ -16,16 +26,6 @@ from pipelines.monitoring.pages.markup import (
     share,
     shown,
     table,
-)
-from pipelines.monitoring.pages.words import (
-    ACTION_NAMES,
-    ACTIONS,
-    KINDS,
-    METHODS,
-    SIGNATURES,
-    headline,
-    ratio,
-    state_of,
 )
 from pipelines.records import (
     ColumnDrift,

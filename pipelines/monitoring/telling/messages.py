@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import quote
 
@@ -9,7 +10,9 @@ from pipelines.errors import printable
 from pipelines.metrics import metric_name
 from pipelines.records import (
     Breaker,
+    ChainReport,
     ChampionMove,
+    ChampionNote,
     Episode,
     GateRecord,
     Message,
@@ -135,13 +138,26 @@ def approval_message(gate: GateRecord, *, pages: str) -> Message:
         f"{gate.challenger_value:.4f} on the holdout; {champion}{value}.",
         consequence="Until somebody answers, the champion stays; without an answer in time it is refused.",
         next_step=f"Approve or reject it in Airflow: Dag promote_{dataset}, required actions.",
-        link=f"{pages}/drift/{quote(dataset)}",
+        link=f"{pages}/models/{quote(dataset)}/{quote(version)}",
     )
 
 
-def rollback_message(move: ChampionMove, *, pages: str) -> Message:
-    """Return the message about a champion that was rolled back."""
+def rollback_message(move: ChampionMove, *, pages: str, nights: Sequence[str] = ()) -> Message:
+    """Return the message about a champion that was rolled back.
+
+    Parameters
+    ----------
+    nights : sequence of str
+        Those whose predictions are still of the version that was rolled back.
+    """
     dataset = move.dataset
+    again = "None: no night's predictions are of the version that was rolled back."
+    if nights:
+        days = nights[0] if len(nights) == 1 else f"{nights[0]} --last {nights[-1]}"
+        again = (
+            f"{len(nights)} night(s) are still scored by v{move.previous_version}; where they are to be "
+            f"scored again: holdfast rescore {dataset} {days} --reason ..."
+        )
     return _message(
         f"{dataset}/champion/{move.sequence}/rollback",
         dataset=dataset,
@@ -151,7 +167,44 @@ def rollback_message(move: ChampionMove, *, pages: str) -> Message:
         cause=f"{move.actor} asked for it: {move.reason or 'no reason was given'}",
         consequence=f"v{move.model_version} scores from the next night on, in place of "
         f"v{move.previous_version}; earlier predictions stay.",
-        next_step=f"Where earlier nights are to be scored again: holdfast score {dataset} <night>.",
+        next_step=again,
+        link=f"{pages}/drift/{quote(dataset)}",
+    )
+
+
+def alias_message(note: ChampionNote, *, pages: str) -> Message:
+    """Return the message about an alias of MLflow that was moved by hand, and put back."""
+    dataset = note.dataset
+    return _message(
+        f"{dataset}/champion/{note.sequence}/alias/{note.digest[:16]}",
+        dataset=dataset,
+        night=note.partition_key,
+        severity="warning",
+        title=f"{dataset}: MLflow's alias champion was moved by hand",
+        cause=note.reason,
+        consequence=f"v{note.restored} scored all the while, as the ledger says; whoever loaded the model by "
+        "its alias meanwhile had another one, or none.",
+        next_step="Where the other version is to be champion, hold it to the gates (holdfast gate, then "
+        f"holdfast promote), or go back to it: holdfast rollback {dataset} --version ... --reason ...",
+        link=f"{pages}/drift/{quote(dataset)}",
+    )
+
+
+def broken_record_message(report: ChainReport, night: str, *, pages: str) -> Message:
+    """Return the message about a champion's record that is not what was written."""
+    dataset = report.dataset
+    breaks = "; ".join(f"move {found.sequence}: {found.problem}" for found in report.breaks)
+    return _message(
+        f"{dataset}/champion/record/{digest_of(report.to_json()['breaks'])[:16]}",
+        dataset=dataset,
+        night=night,
+        severity="critical",
+        title=f"{dataset}: the champion's record was changed",
+        cause=breaks,
+        consequence="Who was champion when, and why, can't be answered with certainty; the champion that the "
+        "record names goes on scoring.",
+        next_step=f"See what is broken: holdfast champion verify {dataset}. Restore the ledger from a "
+        f"backup, then take it for the true record: holdfast champion accept {dataset} --reason ...",
         link=f"{pages}/drift/{quote(dataset)}",
     )
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import pyarrow as pa
 
 from pipelines.config import DatasetConfig
 from pipelines.features.encoding import Encoding
 from pipelines.training.candidates.boosted_trees import fit_boosted_trees
+from pipelines.training.candidates.calibration import calibrate, calibration_slice
 from pipelines.training.candidates.embedding_network import fit_embedding_network
-from pipelines.training.candidates.fitted import FittedCandidate, read_examples
+from pipelines.training.candidates.fitted import FitOptions, FittedCandidate, read_examples
+from pipelines.training.candidates.linear_model import fit_linear_model
+from pipelines.training.candidates.parameters import PARAMETERS, Parameter, complete
 from pipelines.training.candidates.threads import limited_threads
 
-__all__ = ["FittedCandidate", "fit_candidate"]
+__all__ = [
+    "PARAMETERS",
+    "FittedCandidate",
+    "Parameter",
+    "calibrate",
+    "calibration_slice",
+    "fit_candidate",
+]
 
 _FITS = {
     "hist_gradient_boosting": fit_boosted_trees,
     "embedding_network": fit_embedding_network,
+    "linear_model": fit_linear_model,
 }
 
 
@@ -27,6 +40,8 @@ def fit_candidate(
     config: DatasetConfig,
     encoding: Encoding,
     seed: int,
+    parameters: Mapping[str, float | int] | None = None,
+    on_round: Callable[[int, float], None] | None = None,
 ) -> FittedCandidate:
     """Fit one kind of model; the same inputs give the same weights, bit for bit, on one kind of machine.
 
@@ -39,17 +54,29 @@ def fit_candidate(
         numbers). ``valid`` decides only when to stop.
     encoding : Encoding
         Fitted on ``train``.
+    parameters : mapping of str to float, optional
+        Hyperparameters to change, by name; ``PARAMETERS[name]`` says which there are, and their defaults.
+    on_round : callable, optional
+        Is told each round (tree, epoch or penalty; from 1 on) and the loss on ``valid`` after it: log-loss,
+        or of a regression the mean squared error. What it raises ends the fit, and is passed on.
 
     Raises
     ------
+    ConfigError
+        If the candidate has no such parameter, or a value is out of its bounds.
     DataError
         If there are no rows, a target is missing, or ``train`` holds one class only.
     """
+    options = FitOptions(seed, complete(name, parameters), dict(parameters or {}), on_round or _say_nothing)
     with limited_threads(config.training.n_threads):
         return _FITS[name](
             read_examples(train, config, encoding),
             read_examples(valid, config, encoding, is_for_validation=True),
             config=config,
             encoding=encoding,
-            seed=seed,
+            options=options,
         )
+
+
+def _say_nothing(_round: int, _loss: float) -> None:
+    """Stand in for a listener where there is none."""

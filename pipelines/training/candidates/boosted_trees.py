@@ -12,23 +12,19 @@ import pyarrow as pa
 import sklearn
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from pipelines.bundle.description import MAX_LEAVES, BundleDescription, TrainingNotes, TreesArchitecture
+from pipelines.bundle.description import BundleDescription, TrainingNotes, TreesArchitecture
 from pipelines.config import DatasetConfig, Task
 from pipelines.features.encoding import Encoded, Encoding, encode
-from pipelines.training.candidates.fitted import Examples, FittedCandidate, Floats
+from pipelines.training.candidates.fitted import Examples, FitOptions, FittedCandidate, Floats, OnRound
 
 _NAME = "hist_gradient_boosting"
 # scikit-learn's own limit of categories a column.
 _MAX_CATEGORIES = 255
-_LEARNING_RATE = 0.06
 _PATIENCE = 20
 # A multiclass model has a tree a class and iteration: with many classes, fewer iterations.
 _MAX_TREES = 4_000
 # scikit-learn adds neighbouring values to find what lies between: larger ones would overflow.
 _LARGEST = 1e300
-# A random quarter of the columns at each split: columns that are constant within a day would else be
-# learned by heart, day by day.
-_COLUMNS_TRIED = 0.25
 _NODE_DTYPES = {
     "feature": np.int32,
     "threshold": np.float64,
@@ -42,12 +38,12 @@ Array = npt.NDArray[Any]
 
 
 def fit_boosted_trees(
-    train: Examples, valid: Examples, *, config: DatasetConfig, encoding: Encoding, seed: int
+    train: Examples, valid: Examples, *, config: DatasetConfig, encoding: Encoding, options: FitOptions
 ) -> FittedCandidate:
     """Fit trees until the loss on ``valid`` stops falling; keep those up to its lowest point."""
-    n_leaf = _leaf_rows(len(train.target))
+    n_leaf = _leaf_rows(len(train.target), options.parameters["leaf_rows_factor"])
     design = _Design.of(train.encoded, encoding, n_least=n_leaf)
-    model = _estimator(n_leaf, config, seed, design.n_categorical)
+    model = _estimator(n_leaf, config, design.n_categorical, options)
     matrix, target = _with_every_class(design.matrix(train.encoded), train.target, config)
     model.fit(matrix, target, X_val=design.matrix(valid.encoded), y_val=valid.target)
     # The first score is the baseline's, before any tree; a score is minus the loss.
@@ -68,23 +64,27 @@ def fit_boosted_trees(
         ),
         training=TrainingNotes(
             library=f"scikit-learn {sklearn.__version__}",
-            seed=seed,
+            seed=options.seed,
             n_rows=len(train.target),
             n_valid_rows=len(valid.target),
             n_rounds=n_kept,
             valid_loss=-float(model.validation_score_[n_kept]),
+            parameters=dict(options.changed),
         ),
     )
 
     def predict(table: pa.Table) -> Floats:
         return _predict(model, design.matrix(encode(table, encoding)), config.task)
 
-    return FittedCandidate(_NAME, description, tensors, predict)
+    def score(table: pa.Table) -> Floats:
+        return _score(model, design.matrix(encode(table, encoding)), config.task)
+
+    return FittedCandidate(_NAME, description, tensors, predict, score)
 
 
-def _leaf_rows(n_rows: int) -> int:
+def _leaf_rows(n_rows: int, factor: float) -> int:
     """Return the least number of rows of a leaf."""
-    return max(5, min(100, n_rows // 100))
+    return max(2, round(max(5, min(100, n_rows // 100)) * factor))
 
 
 def _with_every_class(matrix: Floats, target: Floats, config: DatasetConfig) -> tuple[Floats, Floats]:
@@ -99,22 +99,46 @@ def _with_every_class(matrix: Floats, target: Floats, config: DatasetConfig) -> 
     return np.vstack([matrix, blank]), np.append(target, absent)
 
 
-def _estimator(n_leaf: int, config: DatasetConfig, seed: int, n_categorical: int) -> Any:
+def _estimator(n_leaf: int, config: DatasetConfig, n_categorical: int, options: FitOptions) -> Any:
     kind = HistGradientBoostingRegressor if config.task == "regression" else HistGradientBoostingClassifier
     n_a_round = len(config.classes) if config.task == "multiclass" else 1
-    return kind(
-        learning_rate=_LEARNING_RATE,
+    chosen = options.parameters
+    # scikit-learn halves the squared error.
+    unit = 2.0 if config.task == "regression" else 1.0
+    return _watched(kind, lambda number, loss: options.on_round(number, unit * loss))(
+        learning_rate=chosen["learning_rate"],
         max_iter=min(config.training.max_iterations, _MAX_TREES // n_a_round),
-        max_leaf_nodes=MAX_LEAVES,
+        max_leaf_nodes=int(chosen["max_leaf_nodes"]),
         min_samples_leaf=n_leaf,
-        l2_regularization=1.0,
-        max_features=_COLUMNS_TRIED,
+        l2_regularization=chosen["l2_regularization"],
+        max_features=chosen["max_features"],
         categorical_features=list(range(n_categorical)) or None,
         early_stopping=True,
         scoring="loss",
         n_iter_no_change=_PATIENCE,
-        random_state=seed,
+        random_state=options.seed,
     )
+
+
+def _watched(kind: Any, on_round: OnRound) -> Any:
+    """Return the kind of estimator, telling the validation loss after each iteration."""
+
+    class Watched(kind):  # type: ignore[misc]
+        # scikit-learn asks it after the baseline and after each iteration; a score is minus the loss.
+        def _should_stop(self, scores: list[float]) -> bool:
+            if len(scores) > 1:
+                on_round(len(scores) - 1, -float(scores[-1]))
+            stops: bool = super()._should_stop(scores)
+            return stops
+
+    return Watched
+
+
+def _score(model: Any, matrix: Floats, task: Task) -> Floats:
+    if task == "regression" or not len(matrix):
+        return _predict(model, matrix, task)
+    scores: Floats = model.decision_function(matrix)
+    return scores
 
 
 def _predict(model: Any, matrix: Floats, task: Task) -> Floats:

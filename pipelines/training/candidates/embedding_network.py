@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -18,30 +18,25 @@ from pipelines.bundle.description import BundleDescription, NetworkArchitecture,
 from pipelines.config import DatasetConfig, Task
 from pipelines.errors import DataError
 from pipelines.features.encoding import Encoded, Encoding, encode
-from pipelines.training.candidates.fitted import Examples, FittedCandidate, Floats
+from pipelines.training.candidates.fitted import Examples, FitOptions, FittedCandidate, Floats
 
 _NAME = "embedding_network"
-_HIDDEN_WIDTHS = (64, 32)
-_MAX_EMBEDDING_WIDTH = 16
 _INPUT_LIMIT = 8.0
 _MAX_BATCH_ROWS, _MIN_BATCH_ROWS = 1024, 64
 # A small table still gets enough steps an epoch to learn from.
 _MIN_STEPS = 100
-_LEARNING_RATE = 3e-3
-_WEIGHT_DECAY = 1e-3
-_DROPOUT = 0.1
-# Share of inputs hidden at random while training, so that every weight for "missing" and "unknown" learns.
-_HIDDEN_FRACTION = 0.02
 
 
 def fit_embedding_network(
-    train: Examples, valid: Examples, *, config: DatasetConfig, encoding: Encoding, seed: int
+    train: Examples, valid: Examples, *, config: DatasetConfig, encoding: Encoding, options: FitOptions
 ) -> FittedCandidate:
     """Train for ``max_epochs``, and keep the epoch with the least loss on ``valid``."""
-    architecture = _architecture(train, encoding, config.task)
-    with _repeatable(seed):
+    architecture = _architecture(train, encoding, config.task, options.parameters)
+    with _repeatable(options.seed):
         network = _Network(encoding, architecture, len(config.classes) if config.task == "multiclass" else 1)
-        best_epoch, valid_loss = _train(network, train, valid, config=config, scale=architecture)
+        network.dropout = options.parameters["dropout"]
+        network.hidden_fraction = options.parameters["hidden_fraction"]
+        best_epoch, valid_loss = _train(network, train, valid, config=config, options=options)
     description = BundleDescription(
         candidate=_NAME,
         task=config.task,
@@ -51,43 +46,52 @@ def fit_embedding_network(
         architecture=architecture,
         training=TrainingNotes(
             library=f"torch {torch.__version__}",
-            seed=seed,
+            seed=options.seed,
             n_rows=len(train.target),
             n_valid_rows=len(valid.target),
             n_rounds=best_epoch,
             valid_loss=valid_loss,
+            parameters=dict(options.changed),
         ),
     )
     tensors = {name: tensor.detach().numpy().copy() for name, tensor in network.state_dict().items()}
     # The weights are float32; what is reckoned with them is float64, as the scorer does.
     exact = copy.deepcopy(network).double().eval()
 
-    def predict(table: pa.Table) -> Floats:
+    def score(table: pa.Table) -> Floats:
         encoded = encode(table, encoding)
         with torch.inference_mode():
             raw = (
                 exact(*network.inputs(encoded, torch.float64)) * architecture.target_std
                 + architecture.target_mean
             )
-            predictions: Floats = _outcome(raw, config.task).numpy()
-        return predictions
+        scores: Floats = (raw if config.task == "multiclass" else raw[:, 0]).numpy()
+        return scores
 
-    return FittedCandidate(_NAME, description, tensors, predict)
+    def predict(table: pa.Table) -> Floats:
+        return _outcome(score(table), config.task)
 
-
-def _outcome(raw: Tensor, task: Task) -> Tensor:
-    if task == "multiclass":
-        return torch.softmax(raw, dim=1)
-    return torch.sigmoid(raw[:, 0]) if task == "binary" else raw[:, 0]
+    return FittedCandidate(_NAME, description, tensors, predict, score)
 
 
-def _architecture(train: Examples, encoding: Encoding, task: Task) -> NetworkArchitecture:
-    widths = [min(_MAX_EMBEDDING_WIDTH, 1 + (len(column.levels) + 1) // 2) for column in encoding.categorical]
+def _outcome(scores: Floats, task: Task) -> Floats:
+    if task == "regression":
+        return scores
+    raw = torch.from_numpy(scores)
+    chances: Floats = (torch.softmax(raw, dim=1) if task == "multiclass" else torch.sigmoid(raw)).numpy()
+    return chances
+
+
+def _architecture(
+    train: Examples, encoding: Encoding, task: Task, chosen: Mapping[str, float]
+) -> NetworkArchitecture:
+    widest = int(chosen["max_embedding_width"])
+    widths = [min(widest, 1 + (len(column.levels) + 1) // 2) for column in encoding.categorical]
     is_scaled = task == "regression"
     mean, std = (float(train.target.mean()), float(train.target.std())) if is_scaled else (0.0, 1.0)
     return NetworkArchitecture(
         embedding_widths=tuple(widths),
-        hidden_widths=_HIDDEN_WIDTHS,
+        hidden_widths=tuple(int(chosen["width"]) >> i for i in range(int(chosen["n_layers"]))),
         input_limit=_INPUT_LIMIT,
         target_mean=mean,
         target_std=std if std > 0 else 1.0,
@@ -97,8 +101,13 @@ def _architecture(train: Examples, encoding: Encoding, task: Task) -> NetworkArc
 class _Network(nn.Module):
     """The network; its parameters bear the names of the bundle's tensors."""
 
+    # Shares of hidden units and of inputs that are hidden at random while training.
+    dropout: float
+    hidden_fraction: float
+
     def __init__(self, encoding: Encoding, architecture: NetworkArchitecture, n_outputs: int) -> None:
         super().__init__()
+        self.scale = architecture
         self._mean = np.array([column.mean for column in encoding.numeric])
         self._std = np.array([column.std for column in encoding.numeric])
         self._limit = architecture.input_limit
@@ -130,8 +139,8 @@ class _Network(nn.Module):
 
     def with_some_hidden(self, numbers: Tensor, is_missing: Tensor, codes: Tensor) -> tuple[Tensor, ...]:
         """Return the inputs with a few of them made missing and unknown at random."""
-        hidden = torch.rand(numbers.shape) < _HIDDEN_FRACTION
-        unknown = torch.rand(codes.shape) < _HIDDEN_FRACTION
+        hidden = torch.rand(numbers.shape) < self.hidden_fraction
+        unknown = torch.rand(codes.shape) < self.hidden_fraction
         return (
             numbers.masked_fill(hidden, 0.0),
             is_missing.masked_fill(hidden, 1.0),
@@ -143,25 +152,24 @@ class _Network(nn.Module):
         parts += [functional.embedding(codes[:, i], table) for i, table in enumerate(self.embedding)]
         hidden = torch.cat(parts, dim=1)
         for layer in self.layer[:-1]:
-            hidden = functional.dropout(functional.relu(layer(hidden)), _DROPOUT, self.training)
+            hidden = functional.dropout(functional.relu(layer(hidden)), self.dropout, self.training)
         output: Tensor = self.layer[-1](hidden)
         return output
 
 
 def _train(
-    network: _Network, train: Examples, valid: Examples, *, config: DatasetConfig, scale: NetworkArchitecture
+    network: _Network, train: Examples, valid: Examples, *, config: DatasetConfig, options: FitOptions
 ) -> tuple[int, float]:
     """Train ``network`` in place; return the epoch that was kept and its loss on ``valid``."""
-    goal, valid_goal = (_goal(examples.target, config.task, scale) for examples in (train, valid))
+    goal, valid_goal = (_goal(examples.target, config.task, network.scale) for examples in (train, valid))
     loss_of = _LOSSES[config.task]
     inputs, valid_inputs = network.inputs(train.encoded), network.inputs(valid.encoded)
     n_epochs = config.training.max_epochs
     batch_rows = min(_MAX_BATCH_ROWS, max(_MIN_BATCH_ROWS, len(goal) // _MIN_STEPS))
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY, fused=True
-    )
+    rate, decay = options.parameters["learning_rate"], options.parameters["weight_decay"]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, _LEARNING_RATE, epochs=n_epochs, steps_per_epoch=math.ceil(len(goal) / batch_rows)
+        optimiser, rate, epochs=n_epochs, steps_per_epoch=math.ceil(len(goal) / batch_rows)
     )
     best_epoch, best_loss, best_weights = 0, math.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, n_epochs + 1):
@@ -177,6 +185,7 @@ def _train(
             loss = float(loss_of(network(*valid_inputs), valid_goal))
         if loss < best_loss:
             best_epoch, best_loss, best_weights = epoch, loss, copy.deepcopy(network.state_dict())
+        options.on_round(epoch, loss * network.scale.target_std**2)
     if not math.isfinite(best_loss):
         raise DataError(f"The network found no finite loss on {config.target}: look for extreme values.")
     network.load_state_dict(best_weights)

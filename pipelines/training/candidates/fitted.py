@@ -19,6 +19,28 @@ from pipelines.features.target import class_names
 Floats = npt.NDArray[np.float64]
 
 
+class CalibrationTrial(NamedTuple):
+    """Whether calibrating a model's probabilities proved to be better.
+
+    Parameters
+    ----------
+    n_rows, n_groups : int
+        The rows of the slice, and the groups of days (or keys) that each were left out once.
+    log_loss_gain : float
+        How much lower the log-loss was on the group left out, on average.
+    gain_needed : float
+        What chance alone would give in one case of forty.
+    is_used : bool
+        Whether the model has the calibration.
+    """
+
+    n_rows: int
+    n_groups: int
+    log_loss_gain: float
+    gain_needed: float
+    is_used: bool
+
+
 @dataclass(frozen=True)
 class FittedCandidate:
     """A model as its training library made it, and the same model in the bundle's terms.
@@ -35,12 +57,43 @@ class FittedCandidate:
         Takes a table of feature columns, gives float64 (n,): the probability of 1, or the value; of task
         ``multiclass`` (n, K): the probability of each class. It is computed by the training library,
         never by the scorer, which is held against it.
+    score : callable
+        Takes the same, gives what ``predict`` makes probabilities of, also by the training library: float64
+        (n,) log-odds of a binary task, (n, K) what the softmax is taken of, (n,) the value of a regression.
+    calibration : CalibrationTrial, optional
+        What calibrating it came to; None where it was not tried.
     """
 
     name: str
     description: BundleDescription
     tensors: Mapping[str, npt.NDArray[Any]]
     predict: Callable[[pa.Table], Floats]
+    score: Callable[[pa.Table], Floats]
+    calibration: CalibrationTrial | None = None
+
+
+OnRound = Callable[[int, float], None]
+
+
+class FitOptions(NamedTuple):
+    """How to fit one candidate.
+
+    Parameters
+    ----------
+    seed : int
+        Of all that is drawn at random.
+    parameters : mapping of str to float
+        Every hyperparameter of the candidate.
+    changed : mapping of str to float
+        Those that somebody chose, to be noted in the model.
+    on_round : callable
+        Is told each round (tree, epoch or penalty; from 1 on) and the loss on the validation rows after it.
+    """
+
+    seed: int
+    parameters: Mapping[str, float]
+    changed: Mapping[str, float]
+    on_round: OnRound
 
 
 class Examples(NamedTuple):

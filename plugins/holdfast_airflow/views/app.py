@@ -8,6 +8,7 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
+from holdfast_airflow.views import models as model_pages
 from holdfast_airflow.views import pages
 from holdfast_airflow.views.open_runtime import OpenRuntime
 from holdfast_airflow.views.reports import MEDIA_TYPES, SCRIPTLESS_PAGES, find_report
@@ -17,6 +18,8 @@ from pipelines.errors import HoldfastError
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
 # Our own pages need no script, so none runs. Their links keep our origin, and with it the login.
 _PLAIN = _NOTHING + "style-src 'unsafe-inline'; img-src data:"
+# Pages that ask something of whoever looks: of us, and of nobody else.
+_ASKING = _PLAIN.replace("form-action 'none'", "form-action 'self'")
 # The frame around a page that a library drew: ours too, and it may show that one page.
 _FRAME = _NOTHING + "style-src 'unsafe-inline'; frame-src 'self'"
 # Pages that libraries draw may print values of the data raw, and need scripts to draw: they get an origin
@@ -27,6 +30,8 @@ _SANDBOXED = (
 )
 
 Night = Annotated[str | None, Query(max_length=10)]
+Moment = Annotated[str | None, Query(max_length=60)]
+RowId = Annotated[str | None, Query(max_length=model_pages.MAX_ROW_ID_CHARS)]
 FirstColumn = Annotated[int, Query(alias="from", ge=0, le=100_000)]
 
 
@@ -64,6 +69,22 @@ def build_app(settings: Settings | None = None) -> FastAPI:
     @app.get("/nights/{dataset}", response_class=HTMLResponse)
     def nights(dataset: str, before: Night = None) -> HTMLResponse:
         return _html(pages.nights(open_runtime(), dataset, before))
+
+    @app.get("/models/{dataset}", response_class=HTMLResponse)
+    def models(dataset: str, at: Moment = None) -> HTMLResponse:
+        return _html(model_pages.models(open_runtime(), dataset, at), _ASKING)
+
+    @app.get("/models/{dataset}/{version}", response_class=HTMLResponse)
+    def model(dataset: str, version: str) -> HTMLResponse:
+        return _html(model_pages.model(open_runtime(), dataset, version))
+
+    @app.get("/rows/{dataset}", response_class=HTMLResponse)
+    def row(dataset: str, row: RowId = None) -> HTMLResponse:
+        found = model_pages.row(open_runtime(), dataset, row)
+        if found is None:
+            return _html(None)
+        page, is_found = found
+        return HTMLResponse(page, status_code=200 if is_found else 404, headers=_headers(_ASKING))
 
     @app.get("/show/{dataset}/{night}/{name}", response_class=HTMLResponse)
     def show(dataset: str, night: str, name: str) -> HTMLResponse:

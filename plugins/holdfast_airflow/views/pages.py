@@ -8,10 +8,10 @@ from pipelines.errors import ConfigError, HoldfastError
 from pipelines.monitoring.pages.column import column_page
 from pipelines.monitoring.pages.drift import drift_page
 from pipelines.monitoring.pages.health import health_page
-from pipelines.monitoring.pages.markup import page, shown
 from pipelines.monitoring.pages.night_page import night_page
 from pipelines.monitoring.pages.nights import nights_page, report_page
-from pipelines.monitoring.pages.places import Places
+from pipelines.pages.markup import page, shown
+from pipelines.pages.places import Places
 from pipelines.records import partition_date
 from pipelines.runtime import Runtime
 from pipelines.steps.drift_pages import column_facts, drift_history

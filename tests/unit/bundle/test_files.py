@@ -261,6 +261,22 @@ def test_classes_must_fit_the_task(task: Any, changes: dict[str, Any], message: 
         BundleDescription.model_validate(content | changes)
 
 
+@pytest.mark.parametrize(
+    ("task", "calibration", "message"),
+    [
+        pytest.param("binary", {"slope": 0.0, "intercepts": [0.0]}, "greater than 0", id="turns-the-order"),
+        pytest.param("binary", {"slope": 1.0, "intercepts": [0.0, 0.0]}, "2 intercepts", id="too-many"),
+        pytest.param("multiclass", {"slope": 1.0, "intercepts": [0.0]}, "1 intercepts", id="too-few"),
+        pytest.param("binary", {"slope": 1.0, "intercepts": [np.nan]}, "finite", id="nan"),
+        pytest.param("regression", {"slope": 1.0, "intercepts": [0.0]}, "no probabilities", id="regression"),
+    ],
+)
+def test_a_calibration_must_fit_the_model(task: Any, calibration: dict[str, Any], message: str) -> None:
+    content = sample_models.fitted("linear_model", task).description.model_dump()
+    with pytest.raises(ValidationError, match=message):
+        BundleDescription.model_validate(content | {"calibration": calibration})
+
+
 def test_a_description_without_classes_does_not_mention_them() -> None:
     plain, named = (
         sample_models.fitted("hist_gradient_boosting", task).description.model_dump_json()

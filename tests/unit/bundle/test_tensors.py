@@ -132,3 +132,24 @@ def test_sizes_count_a_node_and_all_below_it() -> None:
     #    1   4
     #   2 3
     assert subtree_sizes(np.array([4, 3, 0, 0, 0])).tolist() == [5, 3, 1, 1, 1]
+
+
+def test_trees_whose_tables_would_not_fit_into_memory_are_refused() -> None:
+    # Every tree splits by a number of its own: the tables grow by the square of the trees.
+    n_trees = 40_000
+    content = sample_models.fitted("hist_gradient_boosting", "regression").description.model_dump()
+    content["architecture"] |= {"n_trees": n_trees, "n_nodes": 3 * n_trees, "n_category_splits": 0}
+    description = BundleDescription.model_validate(content)
+    tensors = {
+        "baseline": np.zeros(1),
+        "tree_start": np.arange(n_trees + 1, dtype=np.int64) * 3,
+        "feature": np.tile([0, -1, -1], n_trees).astype(np.int32),
+        "threshold": np.repeat(np.arange(n_trees, dtype=np.float64), 3),
+        "missing_left": np.zeros(3 * n_trees, dtype=np.uint8),
+        "category_row": np.full(3 * n_trees, -1, dtype=np.int32),
+        "right": np.tile([2, 0, 0], n_trees).astype(np.int32),
+        "value": np.zeros(3 * n_trees),
+        "category_left": np.zeros((0, description.architecture.category_width), dtype=np.uint8),
+    }
+    with pytest.raises(IntegrityError, match="too large to score: 40002 thresholds and levels, 40000 trees"):
+        check_tensors(tensors, description)

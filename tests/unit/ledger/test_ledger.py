@@ -54,6 +54,13 @@ def test_a_repeat_is_recorded_once_and_a_change_is_a_revision(ledger):
     assert ledger.latest(ScoringRecord, "flights").n_rows == 5
 
 
+def test_what_was_put_out_of_force_is_news_when_it_comes_back(ledger):
+    for version in ("1", "2", "1", "1"):
+        ledger.record(scoring(version=version))
+    assert ledger.latest(ScoringRecord, "flights", "2013-07-04").model_version == "1"
+    assert [r.model_version for r in ledger.revisions(ScoringRecord, "flights")] == ["1", "2", "1"]
+
+
 def test_latest_and_history_are_narrowed_as_asked(ledger):
     for day in ("2013-07-03", "2013-07-05", "2013-07-04"):
         ledger.record(scoring(day))
@@ -147,3 +154,16 @@ def test_revisions_are_all_there_oldest_first(ledger):
     assert [r.n_rows for r in ledger.revisions(ScoringRecord, "flights", "2013-07-04")] == [5, 6, 5]
     assert [r.n_rows for r in ledger.revisions(ScoringRecord, "flights")] == [5, 6, 5, 9]
     assert ledger.revisions(PerformanceRecord, "flights") == []
+
+
+def test_new_decisions_bear_the_run_and_a_repeat_by_another_run_is_no_news(url):
+    first, second = Ledger(url, run_id="score_flights/a"), Ledger(url, run_id="score_flights/b")
+    assert first.record(scoring())
+    assert not second.record(scoring())
+    assert second.record(scoring(version="2"))
+    own = scoring(version="3").model_copy(update={"run_id": "its own"})
+    assert first.record(own)
+    recorded = first.revisions(ScoringRecord, "flights", "2013-07-04")
+    assert [record.run_id for record in recorded] == ["score_flights/a", "score_flights/b", "its own"]
+    first.close()
+    second.close()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
 
 from pipelines.errors import ConflictError
 from pipelines.ledger.ledger import Ledger
-from pipelines.records import ChampionMove, now_utc
-from pipelines.registry.champion import move_by, project_champion, version_before
+from pipelines.records import ChainHead, ChampionMove, now_utc
+from pipelines.registry.champion import Projection, head_of, move_by, project_champion, version_before
 from pipelines.registry.mlflow_registry import CHAMPION
 from pipelines.runtime import Runtime
 
@@ -103,23 +102,60 @@ def test_without_a_champion_there_is_no_alias(world: Runtime) -> None:
     assert world.registry.alias("toy", CHAMPION) is None
 
 
-def test_the_alias_shows_the_champion(rivals: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+def project(world: Runtime) -> Projection:
+    """Project the toy's champion, as every step does."""
+    shown = project_champion("toy", ledger=world.ledger, registry=world.registry)
+    assert shown is not None
+    return shown
+
+
+def test_the_alias_shows_the_champion_and_the_head_is_anchored(rivals: Runtime) -> None:
     for move in moves_of([("promote", "1"), ("promote", "2")]):
-        rivals.ledger.move_champion(move)
-        assert project_champion("toy", ledger=rivals.ledger, registry=rivals.registry) == move.model_version
+        moved = rivals.ledger.move_champion(move)
+        assert project(rivals) == Projection(champion=moved)
         assert rivals.registry.alias("toy", CHAMPION) == move.model_version
-    assert not caplog.messages
+        assert rivals.registry.anchored_head("toy") == head_of(moved)
 
 
-def test_an_alias_moved_by_hand_is_put_back_and_told(
-    rivals: Runtime, caplog: pytest.LogCaptureFixture
-) -> None:
-    rivals.ledger.move_champion(moves_of([("promote", "1")])[0])
-    rivals.registry.set_alias("toy", CHAMPION, "2")
-    with caplog.at_level(logging.WARNING):
-        project_champion("toy", ledger=rivals.ledger, registry=rivals.registry)
+@pytest.mark.parametrize(
+    "by_hand",
+    [pytest.param("2", id="to-one-before"), pytest.param(None, id="taken-away")],
+)
+def test_an_alias_moved_by_hand_is_put_back(rivals: Runtime, by_hand: str | None) -> None:
+    for move in moves_of([("promote", "2"), ("promote", "1")]):
+        rivals.ledger.move_champion(move)
+        project(rivals)
+    client = MlflowClient(rivals.settings.mlflow_uri, registry_uri=rivals.settings.mlflow_uri)
+    if by_hand is None:
+        client.delete_registered_model_alias("toy", CHAMPION)
+    else:
+        rivals.registry.set_alias("toy", CHAMPION, by_hand)
+    shown = project(rivals)
+    assert (shown.is_repaired, shown.found) == (True, by_hand)
     assert rivals.registry.alias("toy", CHAMPION) == "1"
-    assert "pointed at v2, which the ledger did not decide" in caplog.text
+    assert not project(rivals).is_repaired
+
+
+def test_what_a_killed_process_left_behind_is_nobodys_hand(rivals: Runtime) -> None:
+    for move in moves_of([("promote", "1"), ("promote", "2"), ("rollback", "1")]):
+        rivals.ledger.move_champion(move)
+        if move.sequence == 1:
+            project(rivals)
+    assert not project(rivals).is_repaired
+    rivals.registry.set_alias("toy", CHAMPION, "2")
+    rivals.registry.anchor_head("toy", head_of(rivals.ledger.champion_history("toy")[1]))
+    assert not project(rivals).is_repaired
+    assert rivals.registry.alias("toy", CHAMPION) == "1"
+
+
+def test_a_head_that_the_ledger_does_not_know_is_left_and_told(rivals: Runtime) -> None:
+    moved = rivals.ledger.move_champion(moves_of([("promote", "1")])[0])
+    gone = ChainHead(sequence=2, digest="f" * 64)
+    project(rivals)
+    rivals.registry.anchor_head("toy", gone)
+    assert project(rivals) == Projection(champion=moved, contradiction=gone)
+    assert rivals.registry.anchored_head("toy") == gone
+    assert rivals.registry.alias("toy", CHAMPION) == "1"
 
 
 def test_a_slow_projection_never_leaves_a_champion_of_the_past(rivals: Runtime) -> None:

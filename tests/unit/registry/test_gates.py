@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from toy_world import validation_of
 
 from pipelines.config import PromotionConfig
-from pipelines.metrics import BootstrapGain
-from pipelines.records import ChampionMove, GateResult
+from pipelines.metrics import GroupGap, PairedGain, measure_calibration
+from pipelines.metrics.intervals import Estimate
+from pipelines.records import ChampionMove, GateResult, LabelNoise
 from pipelines.registry import gates
 
 
@@ -116,10 +118,94 @@ def test_no_feature_may_look_ahead(changed: list[str], days: list[str], passed: 
     assert (result.is_passed, result.observed) == (passed, observed)
 
 
+CONFIG = PromotionConfig()
+
+
+def skew(differing: dict[str, int], n_rows: int = 50, n_restated: int = 0) -> GateResult:
+    found = gates.SkewFound(differing, n_rows, ["2013-01-01"] if n_rows else [], n_restated)
+    return gates.no_training_scoring_skew(found)
+
+
+@pytest.mark.parametrize(
+    ("result", "passed", "observed"),
+    [
+        pytest.param(skew({}), True, "the same in 50 rows of 1 days", id="the-same"),
+        pytest.param(skew({"temp": 7}), False, "differs: temp in 7 of 50 rows", id="differs"),
+        pytest.param(
+            skew({}, n_rows=0, n_restated=6),
+            False,
+            "no row to compare; 6 days left aside: restated since",
+            id="nothing-compared",
+        ),
+    ],
+)
+def test_scoring_must_compute_what_training_had(result: GateResult, passed: bool, observed: str) -> None:
+    assert (result.is_passed, result.observed) == (passed, observed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "passed"),
+    [
+        pytest.param({"v2": (0, 100), "the champion v1": (5, 100)}, True, id="a-few-corrections"),
+        pytest.param({"v2": (10, 100)}, False, id="the-challenger-learned-others"),
+        pytest.param({"v2": (0, 100), "the champion v1": (10, 100)}, False, id="spoilt-since"),
+        pytest.param({"v2": (0, 0)}, True, id="nothing-to-compare"),
+    ],
+)
+def test_labels_must_be_those_that_were_learned(changed: dict[str, tuple[int, int]], passed: bool) -> None:
+    assert gates.labels_as_learned(changed, config=CONFIG).is_passed is passed
+
+
+def noise(contradicted: float | None, n_rows: int = 20_000) -> LabelNoise:
+    return LabelNoise(
+        method="confident learning", share=0.2, surest_contradicted=contradicted, n_rows=n_rows, n_folds=3
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "champion", "passed"),
+    [
+        pytest.param(noise(0.07), noise(0.06), "1", True, id="alike"),
+        pytest.param(noise(0.16), noise(0.07), "1", False, id="a-tenth-flipped"),
+        pytest.param(noise(0.14, 2_500), noise(0.08, 2_500), "1", True, id="luck-in-few-rows"),
+        pytest.param(noise(0.01, 2_500), noise(0.0, 2_500), "1", True, id="hardly-any"),
+        pytest.param(noise(0.16), None, None, True, id="no-champion"),
+        pytest.param(noise(0.16), noise(None), "1", True, id="not-measured-of-the-champion"),
+        pytest.param(None, None, "1", True, id="models-from-before"),
+    ],
+)
+def test_labels_that_contradict_what_is_surest_are_refused(
+    ours: LabelNoise | None, theirs: LabelNoise | None, champion: str | None, passed: bool
+) -> None:
+    result = gates.labels_not_flipped(ours, theirs, champion=champion, config=CONFIG)
+    assert result.is_passed is passed
+    assert result.observed.startswith("not measured") is (result.details["rise"] is None)
+
+
 def test_golden_rows_must_be_repeated() -> None:
     assert gates.golden_rows(None, device="cpu").is_passed
     refused = gates.golden_rows("off by 0.1", device="cuda")
     assert (refused.is_passed, refused.observed) == (False, "off by 0.1")
+
+
+NOT_ASKED = PromotionConfig(max_load_seconds=None, max_load_megabytes=None)
+
+
+@pytest.mark.parametrize(
+    ("load", "config", "passed"),
+    [
+        pytest.param(gates.CleanLoad(5.0, 300.0), CONFIG, True, id="within-its-budget"),
+        pytest.param(gates.CleanLoad(500.0, 300.0), CONFIG, False, id="too-slow"),
+        pytest.param(gates.CleanLoad(5.0, 9_000.0), CONFIG, False, id="too-large"),
+        pytest.param(gates.CleanLoad(math.nan, math.nan, "it broke"), CONFIG, False, id="it-failed"),
+        pytest.param(None, CONFIG, False, id="was-to-be-tried"),
+        pytest.param(None, NOT_ASKED, True, id="not-asked-for"),
+    ],
+)
+def test_a_clean_process_opens_the_model_within_its_budget(
+    load: gates.CleanLoad | None, config: PromotionConfig, passed: bool
+) -> None:
+    assert gates.loads_in_clean_process(load, config=config).is_passed is passed
 
 
 @pytest.mark.parametrize(
@@ -137,34 +223,153 @@ def test_golden_rows_must_be_repeated() -> None:
     ],
 )
 def test_a_model_beats_knowing_nothing(task: Any, value: float, naive: float, passed: bool) -> None:
-    assert gates.beats_naive_baseline(value, naive, task=task, min_gain=0.02).is_passed is passed
+    result = gates.beats_naive_baseline(value, {"the mean": naive}, task=task, min_gain=0.02)
+    assert result.is_passed is passed
+
+
+def test_a_model_beats_the_hardest_of_the_baselines() -> None:
+    naive = {"the mean": 100.0, "the same hour of the day before": 60.0}
+    result = gates.beats_naive_baseline(70.0, naive, task="regression", min_gain=0.02)
+    assert not result.is_passed
+    assert "60 of the same hour of the day before" in result.observed
+
+
+DAYS = np.repeat(np.arange(10), 200)
+CHANCE = np.random.default_rng(0).random(DAYS.size)
+HAPPENED = (np.random.default_rng(1).random(DAYS.size) < CHANCE).astype(float)
+RIGHT, OFF, WORSE = (measure_calibration(HAPPENED, p, DAYS, "binary") for p in (CHANCE, CHANCE**2, CHANCE**4))
+UNKNOWN = measure_calibration(HAPPENED, CHANCE * math.nan, DAYS, "binary")
 
 
 @pytest.mark.parametrize(
-    ("mean", "probability", "passed"),
+    ("ours", "theirs", "passed"),
     [
-        pytest.param(0.03, 0.99, True, id="enough-gain"),
-        pytest.param(0.03, 0.9, True, id="just-sure-enough"),
-        pytest.param(0.03, 0.89, False, id="not-sure-enough"),
-        pytest.param(0.009, 0.99, False, id="too-little"),
-        pytest.param(-0.01, 0.0, False, id="worse"),
-        pytest.param(math.nan, 0.0, False, id="nan-never-wins"),
-        pytest.param(math.nan, 1.0, False, id="nan-never-wins-however-sure"),
+        pytest.param(RIGHT, None, True, id="right"),
+        pytest.param(OFF, None, False, id="off"),
+        pytest.param(OFF, RIGHT, False, id="the-champion-is-right"),
+        pytest.param(OFF, WORSE, True, id="the-champion-is-farther-off"),
+        pytest.param(UNKNOWN, RIGHT, False, id="not-measured"),
     ],
 )
-def test_a_challenger_wins_by_more_than_luck(mean: float, probability: float, passed: bool) -> None:
-    gain = BootstrapGain(mean=mean, lower=mean - 0.01, upper=mean + 0.01, probability=probability)
-    config = PromotionConfig(min_gain=0.01, confidence=0.9)
-    result = gates.beats_champion(gain, champion="1", task="binary", config=config)
+def test_predictions_must_mean_what_they_say(ours: Any, theirs: Any, passed: bool) -> None:
+    assert gates.calibrated(ours, theirs, scale=1.0, config=CONFIG).is_passed is passed
+
+
+@pytest.mark.parametrize(
+    ("gap", "passed"),
+    [
+        pytest.param(Estimate(0.05, 0.0, 0.1), True, id="small"),
+        pytest.param(Estimate(0.15, 0.05, 0.25), True, id="perhaps-luck"),
+        pytest.param(Estimate(0.2, 0.15, 0.25), False, id="beyond-doubt"),
+        pytest.param(Estimate(0.2, math.nan, math.nan), False, id="without-an-interval"),
+    ],
+)
+def test_groups_must_not_be_farther_apart_than_allowed(gap: Estimate, passed: bool) -> None:
+    found = GroupGap("sex", "auc", gap, "women", "men", 2)
+    result = gates.fairness_gap([found], ["sex"], config=CONFIG)
+    assert result.is_passed is passed
+    assert "sex: auc" in result.observed
+    assert "women and men" in result.observed
+
+
+def test_what_is_protected_and_was_not_measured_is_said() -> None:
+    assert "in age" in gates.fairness_gap([], ["age"], config=CONFIG).observed
+    assert "no column is declared" in gates.fairness_gap([], [], config=CONFIG).observed
+
+
+def compared(
+    gain: float, error: float = 0.004, slices: dict[str, PairedGain] | None = None
+) -> gates.Comparison:
+    found = PairedGain(gain, error, 14, (1.0, 1.0))
+    return gates.Comparison("1", "auc", found, lead=0.2, slices=slices or {})
+
+
+SUPERIOR = PromotionConfig(min_gain=0.01)
+NON_INFERIOR = PromotionConfig(mode="non_inferior", margin=0.01)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "config", "passed"),
+    [
+        pytest.param(compared(0.03), SUPERIOR, True, id="enough-gain"),
+        pytest.param(compared(0.015), SUPERIOR, False, id="not-surely-enough"),
+        pytest.param(compared(0.03, error=0.02), SUPERIOR, False, id="perhaps-luck"),
+        pytest.param(compared(-0.01), SUPERIOR, False, id="worse"),
+        pytest.param(compared(math.nan), SUPERIOR, False, id="nan-never-wins"),
+        pytest.param(compared(0.03, error=math.nan), SUPERIOR, False, id="nan-is-never-sure"),
+        pytest.param(compared(0.0, error=0.0), CONFIG, False, id="the-same"),
+        pytest.param(compared(0.0), NON_INFERIOR, True, id="as-good"),
+        pytest.param(compared(-0.008), NON_INFERIOR, False, id="perhaps-worse-by-the-margin"),
+        pytest.param(compared(-0.02), NON_INFERIOR, False, id="worse-than-the-margin"),
+    ],
+)
+def test_a_challenger_wins_by_more_than_luck(
+    comparison: gates.Comparison, config: PromotionConfig, passed: bool
+) -> None:
+    result = gates.beats_champion(comparison, config=config)
     assert result.is_passed is passed
     assert "auc gain over v1" in result.observed
 
 
+def test_a_gain_must_exceed_a_share_of_what_the_champion_is_ahead_by() -> None:
+    asked = [gates.required_gain(compared(0.0)._replace(lead=lead), CONFIG) for lead in (0.2, -0.1, math.nan)]
+    assert asked == pytest.approx([0.001, 0.0, 0.0])
+
+
 def test_the_first_champion_has_nobody_to_beat() -> None:
-    result = gates.beats_champion(None, champion=None, task="binary", config=PromotionConfig())
-    assert (result.is_passed, result.observed) == (True, "no champion yet")
+    for result in (
+        gates.beats_champion(None, config=CONFIG),
+        gates.no_slice_worse(None, config=CONFIG),
+        gates.holdout_reuse([], champion=None, days=["2013-01-01"], config=CONFIG),
+    ):
+        assert (result.is_passed, result.observed) == (True, "no champion yet")
+
+
+def test_each_further_challenger_on_the_same_days_has_to_be_surer() -> None:
+    passed = [gates.beats_champion(compared(0.012), config=CONFIG, n_before=n).is_passed for n in range(6)]
+    assert passed == sorted(passed, reverse=True)
+    assert passed[0]
+    assert not passed[-1]
+
+
+def test_all_challengers_together_have_no_more_risk_than_was_allowed() -> None:
+    shares = [gates.share_of_risk(n, CONFIG) for n in range(2_000)]
+    assert sum(shares) < 0.05
+    assert sum(shares) > 0.0499
+
+
+@pytest.mark.parametrize(
+    ("n_before", "passed"), [pytest.param(19, True, id="the-last"), pytest.param(20, False, id="one-more")]
+)
+def test_days_are_used_up_by_many_challengers(n_before: int, passed: bool) -> None:
+    before = [str(n) for n in range(n_before)]
+    result = gates.holdout_reuse(before, champion="1", days=["2013-01-01"], config=CONFIG)
+    assert result.is_passed is passed
+    assert result.details["n_before"] == n_before
+
+
+def part(gain: float) -> PairedGain:
+    return PairedGain(gain, 0.01, 14, (1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("slices", "worse"),
+    [
+        pytest.param({"a": part(0.0), "b": part(0.02)}, [], id="none"),
+        pytest.param({"a": part(-0.05), "b": part(0.02)}, ["a"], id="one"),
+        pytest.param({"a": part(-0.021)}, ["a"], id="alone"),
+        pytest.param({"a": part(-0.021)} | {f"s{n}": part(0.0) for n in range(30)}, [], id="one-of-many"),
+        pytest.param({"a": part(math.nan)}, [], id="too-few-rows"),
+    ],
+)
+def test_no_group_may_be_worse_by_more_than_luck_among_so_many(
+    slices: dict[str, PairedGain], worse: list[str]
+) -> None:
+    result = gates.no_slice_worse(compared(0.03, slices=slices), config=CONFIG)
+    assert result.is_passed is (not worse)
+    assert result.details.get("worse", []) == worse
 
 
 def test_a_nan_in_the_evidence_survives_the_record() -> None:
-    result = gates.beats_naive_baseline(math.nan, 0.5, task="binary", min_gain=0.02)
+    result = gates.beats_naive_baseline(math.nan, {"the mean": 0.5}, task="binary", min_gain=0.02)
     assert GateResult.model_validate_json(result.model_dump_json()).details["value"] == "NaN"

@@ -14,6 +14,7 @@ import mlflow
 import pandas as pd
 import pytest
 import toy_world
+from evaluations import evaluation, speed
 from mlflow import MlflowClient
 from toy_world import DATASET
 
@@ -298,3 +299,30 @@ def test_an_engine_error_never_tells_the_password(tmp_path: Path) -> None:
 def test_our_own_errors_pass_unchanged() -> None:
     with pytest.raises(ConfigError), engine_errors("do it"):
         raise ConfigError("not MLflow's fault")
+
+
+def test_what_was_measured_of_a_version_comes_back_as_it_was_written(world: Runtime, tmp_path: Path) -> None:
+    described = toy_world.describe(world, tmp_path / "outputs")
+    (tmp_path / "outputs" / "evaluation.json").write_text(evaluation().model_dump_json())
+    (tmp_path / "outputs" / "speed.json").write_text(speed().model_dump_json())
+    files = toy_world.lineage_files(world, tmp_path / "lineage")
+    logged = world.registry.log_training(
+        described, outputs=tmp_path / "outputs", params={}, tags={}, files=files
+    )
+    version = register(logged, runtime=world).model_version
+
+    assert world.registry.evaluation(DATASET, version) == evaluation()
+    assert world.registry.speed(DATASET, version) == speed()
+
+    changed = artifacts_of(world, logged) / "evaluation.json"
+    changed.write_text(changed.read_text().replace("0.75", "0.85"))
+    shutil.rmtree(world.settings.home / "models")
+    with pytest.raises(IntegrityError, match=r"evaluation\.json .* was changed after training"):
+        world.registry.evaluation(DATASET, version)
+
+
+def test_a_version_from_before_evaluations_were_kept_has_none(world: Runtime, trained: TrainedModel) -> None:
+    version = register(trained, runtime=world).model_version
+
+    assert world.registry.evaluation(DATASET, version) is None
+    assert world.registry.speed(DATASET, version) is None

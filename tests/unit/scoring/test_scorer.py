@@ -79,6 +79,18 @@ def test_output_is_the_training_librarys_whatever_the_values(
     np.testing.assert_allclose(found, sample_models.fitted(name, task).predict(table), **_CLOSE)
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize("name", sample_models.CANDIDATES)
+def test_a_calibrated_model_says_what_its_library_says(tmp_path: Path, name: str, task: Any) -> None:
+    candidate = sample_models.calibrated(name, task)
+    write_bundle(tmp_path / "b", candidate.description, candidate.tensors, sample_models.golden(candidate))
+    rows = sample_models.rows(1000, 21, task=task, unseen=True)
+    with Scorer.open(tmp_path / "b", "cpu") as scorer:
+        found = scorer.predict(rows)
+    np.testing.assert_allclose(found, candidate.predict(rows), **_CLOSE)
+    assert np.abs(found - sample_models.fitted(name, task).predict(rows)).max() > 0.01
+
+
 def test_values_on_a_threshold_go_the_same_way(bundles: dict[tuple[str, str], Path]) -> None:
     path = bundles["hist_gradient_boosting", "regression"]
     tensors = read_bundle(path).tensors

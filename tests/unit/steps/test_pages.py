@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from watched_world import DATASET, HOSTILE, LAST, NIGHTS, make_watched_world, verdict_of
 
-from pipelines.monitoring.pages.places import column_id
+from pipelines.pages.places import column_id
 from pipelines.records import IngestionRecord, shift_partition
 from pipelines.runtime import Runtime
 from pipelines.steps.drift_pages import COLUMNS_FILE, column_facts, drift_history

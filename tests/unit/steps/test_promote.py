@@ -54,7 +54,7 @@ def test_a_challenger_that_passed_becomes_champion(world: Runtime, tmp_path: Pat
     assert (decision.is_promoted, decision.sequence, decision.partition_key) == (True, 1, NIGHT)
     assert (champion.model_version, champion.evidence_digest) == (version, evidence.digest)
     assert champion.actor == "ada"
-    assert champion.reason == "looks good (passed 7 gates; no champion yet)"
+    assert champion.reason == "looks good (passed 15 gates; no champion yet)"
     assert world.registry.alias(DATASET, CHAMPION) == version
     assert status(world) == "promoted"
 

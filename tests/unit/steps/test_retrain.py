@@ -13,6 +13,7 @@ from pipelines.errors import NotReadyError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.schema import retrainings
 from pipelines.records import ChampionMove, ColumnDrift, DriftRecord, now_utc, partition_range
+from pipelines.runtime import Runtime
 from pipelines.steps.breaker import close_breaker
 from pipelines.steps.retrain import decide_retraining, request_first_training
 
@@ -139,6 +140,25 @@ def test_abandoned_retraining_is_marked_failed_and_not_waited_for(champion):
     abandoned = champion.ledger.retraining("flights", "2013-06-01")
     assert abandoned.status == "failed"
     assert "abandoned as requested" in abandoned.reason
+
+
+@pytest.mark.parametrize(
+    ("shadow_nights", "status"),
+    [
+        pytest.param(0, "failed", id="no-shadow"),
+        pytest.param(5, "registered", id="five-nights-in-the-shadow"),
+    ],
+)
+def test_a_challenger_in_the_shadow_is_not_abandoned(champion, shadow_nights, status):
+    flights = champion.params.datasets["flights"]
+    promotion = flights.promotion.model_copy(update={"shadow_nights": shadow_nights})
+    datasets = {"flights": flights.model_copy(update={"promotion": promotion})}
+    world = Runtime(champion.settings, champion.params.model_copy(update={"datasets": datasets}))
+    champion.ledger.open_retraining("flights", "2013-06-01", status="registered", reason="r")
+    _age(champion, hours=24 * 6)
+    _drift(champion)
+    _decide(world)
+    assert champion.ledger.retraining("flights", "2013-06-01").status == status
 
 
 def test_retraining_that_was_heard_of_today_is_not_abandoned(champion):

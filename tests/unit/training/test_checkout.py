@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import ConfigError, EngineError
-from pipelines.training.checkout import Code, capture_code
+from pipelines.errors import ConfigError, EngineError, IntegrityError
+from pipelines.training.checkout import Code, capture_code, recorded_code
 
 Git = Callable[..., str]
 
@@ -215,3 +215,66 @@ def test_a_link_to_nowhere_is_no_problem(checkout: Path, tmp_path: Path) -> None
     (checkout / "dangling").symlink_to("nowhere")
 
     assert _capture(checkout, tmp_path).is_dirty
+
+
+def test_commit_and_patch_give_the_very_tree_back_after_the_checkout_has_moved_on(
+    checkout: Path, git: Git, tmp_path: Path
+) -> None:
+    _edit(checkout)
+    (checkout / "lines.txt").write_bytes(b"ends as Windows does  \r\nand no end")
+    (checkout / "latin.txt").write_bytes("Grüße\n".encode("latin-1"))
+    (checkout / "image.png").write_bytes(bytes(range(256)))
+    then = _capture(checkout, tmp_path)
+    git(checkout, "add", "--all")
+    git(checkout, "commit", "--quiet", "--message", "Moved on")
+    before = _files(checkout)
+
+    (tmp_path / "later").mkdir()
+    found = recorded_code(checkout, then.commit, then.patch, tmp_path / "later")
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    found.materialise(workspace)
+
+    assert (found.tree, found.commit, found.is_dirty) == (then.tree, then.commit, True)
+    assert (workspace / "latin.txt").read_bytes() == "Grüße\n".encode("latin-1")
+    assert (workspace / "image.png").read_bytes() == bytes(range(256))
+    assert _files(checkout) == before
+
+
+def test_a_clean_commit_is_its_own_tree(checkout: Path, git: Git, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    commit = git(checkout, "rev-parse", "HEAD")
+
+    found = recorded_code(checkout, commit, b"", tmp_path / "scratch")
+
+    assert (found.tree, found.is_dirty) == (git(checkout, "rev-parse", "HEAD^{tree}"), False)
+
+
+@pytest.mark.parametrize(
+    ("is_known", "patch", "error", "told"),
+    [
+        pytest.param(False, b"", ConfigError, "does not know the commit 0000", id="another clone"),
+        pytest.param(True, b"no patch at all\n", IntegrityError, "do not apply to the commit", id="no patch"),
+        pytest.param(
+            True,
+            b"--- a/code.py\n+++ b/code.py\n@@ -1 +1 @@\n-answer = 7\n+answer = 8\n",
+            IntegrityError,
+            "do not apply to the commit",
+            id="a patch of another file",
+        ),
+    ],
+)
+def test_a_record_that_cannot_be_laid_out_is_refused(
+    checkout: Path,
+    git: Git,
+    tmp_path: Path,
+    is_known: bool,
+    patch: bytes,
+    error: type[Exception],
+    told: str,
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    commit = git(checkout, "rev-parse", "HEAD") if is_known else "0" * 40
+
+    with pytest.raises(error, match=told):
+        recorded_code(checkout, commit, patch, tmp_path / "scratch")

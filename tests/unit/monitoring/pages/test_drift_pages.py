@@ -11,7 +11,7 @@ from pipelines.monitoring.pages.column import column_page
 from pipelines.monitoring.pages.drift import drift_page
 from pipelines.monitoring.pages.facts import ColumnFacts, Histogram
 from pipelines.monitoring.pages.heat_map import COLUMNS_A_PAGE, column_rows, level
-from pipelines.monitoring.pages.places import Places
+from pipelines.pages.places import Places
 from pipelines.records import ColumnDrift, DataBug, DriftRecord, LevelDrift
 
 

@@ -11,7 +11,7 @@ from pipelines.ledger.figures import EpisodeFigures
 from pipelines.monitoring.pages.facts import DatasetHealth
 from pipelines.monitoring.pages.health import health_page
 from pipelines.monitoring.pages.nights import NightLine, nights_page, report_page
-from pipelines.monitoring.pages.places import Places
+from pipelines.pages.places import Places
 from pipelines.records import Breaker, ValidationRecord
 
 CALM, ALARM = verdict_of(NIGHTS[3], 3), verdict_of(LAST, 29)

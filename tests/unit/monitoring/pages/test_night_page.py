@@ -9,7 +9,7 @@ from sample_drift import CONCEPT, ESTIMATE
 
 from pipelines.monitoring.pages.night_facts import NightFacts, QuarantinedRow, QuarantinedRule
 from pipelines.monitoring.pages.night_page import night_page
-from pipelines.monitoring.pages.places import column_id
+from pipelines.pages.places import column_id
 from pipelines.records import (
     ColumnDrift,
     DataBug,

@@ -1,0 +1,224 @@
+"""How often a challenger that is no better is promoted, and one that is better by two points of AUC.
+
+On two real tables, both packaged: the flights of 2013, and the weather at New York's airports (will the
+wind be stronger in three hours?). Small models of boosted trees learn the first months. *Alike*: challenger
+and champion are two of them, of one recipe: another seed, and for half of them another sample of the rows.
+*Better*: the champion is worse by about two points of AUC over all later days: its scores are blurred, or it
+learned fewer rows, or lacks a column. Each time a stretch of later days is drawn, 5,000 rows of it, and the
+gates of the comparison decide as in a promotion, for the first challenger on those days. *Poisoned*: a tenth
+of the labels that the challenger learned is flipped at random.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.gate_tables import TARGET, Table, flights, weather
+from pipelines.evaluation.label_noise import estimate_label_noise
+from pipelines.features.encoding import fit_encoding
+from pipelines.metrics import evaluate_predictions
+from pipelines.registry import gates
+from pipelines.steps.gating.holdout import Floats, Holdout
+from pipelines.steps.gating.models import Measured, compare_models
+from pipelines.training.candidates import fit_candidate
+
+N_ALIKE, N_BETTER, N_POISONED = 1_000, 200, 200
+N_MODELS, N_ROWS, N_TRAINED, BETTER_BY = 20, 5_000, 20_000, 0.02
+_GOLDEN = gates.golden_rows(None, device="cpu")
+
+
+class Decided(NamedTuple):
+    """What the gates said of one challenger, and what it gained."""
+
+    is_promoted: bool
+    gain: float
+
+
+@dataclass(frozen=True)
+class Models:
+    """Predictions of all later rows by the models of one table, and how they are made."""
+
+    table: Table
+    alike: list[Floats]
+    fit: Callable[..., Floats]
+
+
+def main() -> None:
+    """Print, for each table, how many challengers were promoted."""
+    print(f"{'':52}{'judged':>8}{'gain':>9}{'promoted':>10}")
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
+        for table in (flights(folder), weather()):
+            models = _train(table)
+            worse = list(_worse(models))
+            for n_days in table.lengths:
+                name = f"{table.name}, {n_days} days"
+                _print(f"{name}: alike", _alike(models, n_days))
+                for how, champions in worse:
+                    _print(f"{name}: better, the champion {how}", _against(models, champions, n_days))
+            _poisoned(models)
+
+
+def _print(title: str, decided: Iterable[Decided]) -> None:
+    rows = list(decided)
+    promoted, gain = (float(np.mean(column)) for column in zip(*rows, strict=True))
+    print(f"{title:52}{len(rows):8,}{gain:+9.4f}{promoted:10.1%}", flush=True)
+
+
+def _train(table: Table) -> Models:
+    def fit(seed: int, *, n_rows: int = N_TRAINED, drop: str = "", is_resampled: bool = True) -> Floats:
+        return _fit(table, table.train, seed, n_rows=n_rows, drop=drop, is_resampled=is_resampled)
+
+    alike = [fit(seed, is_resampled=seed % 2 == 1) for seed in range(N_MODELS)]
+    return Models(table, alike, fit)
+
+
+def _fit(
+    table: Table, rows: pa.Table, seed: int, *, n_rows: int, drop: str = "", is_resampled: bool = True
+) -> Floats:
+    """Return what a model of boosted trees, learned from a sample of some rows, says of all later ones."""
+    features = table.config.features
+    numeric = tuple(name for name in features.numeric if name != drop)
+    categorical = tuple(name for name in features.categorical if name != drop)
+    kept = features.model_copy(update={"numeric": numeric, "categorical": categorical})
+    config = table.config.model_copy(update={"features": kept})
+    random = np.random.default_rng(seed if is_resampled else 0)
+    chosen = np.sort(random.choice(rows.num_rows, min(n_rows, rows.num_rows), replace=is_resampled))
+    train = rows.take(pa.array(chosen))
+    model = fit_candidate(
+        "hist_gradient_boosting",
+        train,
+        table.valid,
+        config=config,
+        encoding=fit_encoding(train, config.features),
+        seed=seed,
+    )
+    return model.predict(table.later)
+
+
+def _alike(models: Models, n_days: int) -> Iterable[Decided]:
+    random = np.random.default_rng(1)
+    for _ in range(N_ALIKE):
+        one, other = random.choice(N_MODELS, 2, replace=False)
+        yield _judge(models.table, (models.alike[one], models.alike[other]), random, n_days)
+
+
+def _against(models: Models, champions: list[Floats], n_days: int) -> Iterable[Decided]:
+    random = np.random.default_rng(2)
+    for number in range(N_BETTER):
+        # One recipe, seed and sample, but for what makes the champion worse.
+        pair = models.alike[number % len(champions)], champions[number % len(champions)]
+        yield _judge(models.table, pair, random, n_days)
+
+
+def _judge(
+    table: Table,
+    pair: tuple[Floats, Floats],
+    random: np.random.Generator,
+    n_days: int,
+    flipped: float = 0.0,
+) -> Decided:
+    """Draw a holdout of later days, and ask the gates of the comparison of challenger and champion."""
+    ours, theirs = pair
+    days = np.unique(table.days)
+    first = random.integers(days.size - n_days + 1)
+    stretch = np.flatnonzero(np.isin(table.days, days[first : first + n_days]))
+    rows = np.sort(random.choice(stretch, min(N_ROWS, stretch.size), replace=False))
+    target = table.target[rows]
+    target = np.where(random.random(target.size) < flipped, 1 - target, target)
+    promotion = table.config.promotion
+
+    def compare(by: Sequence[str]) -> gates.Comparison:
+        return _compare(table, rows, target, ours[rows], theirs[rows], by)
+
+    comparison = compare([])
+    is_promoted = gates.beats_champion(comparison, config=promotion).is_passed
+    if is_promoted:
+        # The groups are compared only where it matters: it takes longer than all the rest.
+        by_group = compare(table.config.features.categorical)
+        is_promoted = gates.no_slice_worse(by_group, config=promotion).is_passed
+    return Decided(is_promoted, comparison.gain.gain)
+
+
+def _compare(
+    table: Table, rows: Any, target: Floats, ours: Floats, theirs: Floats, by: Sequence[str]
+) -> gates.Comparison:
+    later = table.later.take(pa.array(rows))
+    holdout = Holdout([], later, later, later, target, table.days[rows], "days")
+    values = [evaluate_predictions(target, guess, "binary")["auc"] for guess in (ours, theirs)]
+    measured = Measured(ours, theirs, *values, naive={"chance": 0.5}, golden=_GOLDEN)
+    features = table.config.features.model_copy(update={"categorical": tuple(by)})
+    config = table.config.model_copy(update={"features": features})
+    comparison = compare_models(measured, table.champion, holdout, config)
+    assert comparison is not None
+    return comparison
+
+
+def _worse(models: Models) -> Iterable[tuple[str, list[Floats]]]:
+    """Give champions that are two points worse over all later rows, made so in three ways."""
+    table, best = models.table, models.alike
+    aim = float(np.mean([_auc(table, guess) for guess in best])) - BETTER_BY
+    yield "blurred", [_blurred(table, guess, seed) for seed, guess in enumerate(best[:8])]
+    sizes = (500, 1_000, 2_000, 4_000, 8_000)
+    few = {size: [models.fit(seed, n_rows=size) for seed in range(4)] for size in sizes}
+    size = min(few, key=lambda n: abs(np.mean([_auc(table, guess) for guess in few[n]]) - aim))
+    yield f"of {size:,} rows", few[size]
+    columns = table.config.features.columns
+    lacking = {name: models.fit(0, drop=name) for name in columns}
+    name = min(lacking, key=lambda name: abs(_auc(table, lacking[name]) - aim))
+    yield f"without {name}", [models.fit(seed, drop=name, is_resampled=seed % 2 == 1) for seed in range(4)]
+
+
+def _blurred(table: Table, guess: Floats, seed: int) -> Floats:
+    """Return scores with as much noise as costs two points of AUC."""
+    odds = np.log(guess / (1 - guess))
+    noise = np.random.default_rng(seed).normal(size=guess.size)
+    low, high = 0.0, 4.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        blurred = 1 / (1 + np.exp(-(odds + middle * noise)))
+        low, high = (middle, high) if _auc(table, blurred) > _auc(table, guess) - BETTER_BY else (low, middle)
+    return np.asarray(1 / (1 + np.exp(-(odds + low * noise))))
+
+
+def _auc(table: Table, guess: Floats) -> float:
+    return evaluate_predictions(table.target, guess, "binary")["auc"]
+
+
+def _poisoned(models: Models) -> None:
+    """Print which gate stops challengers that learned flipped labels: the comparison, or that of labels."""
+    table, random = models.table, np.random.default_rng(3)
+    spoilt = [_flipped(table.train, np.random.default_rng(300 + seed)) for seed in range(4)]
+    challengers = [_fit(table, rows, 300 + seed, n_rows=N_TRAINED) for seed, rows in enumerate(spoilt)]
+    for where, flipped in (("training", 0.0), ("training and holdout", 0.1)):
+        decided = [
+            _judge(
+                table,
+                (challengers[n % 4], models.alike[random.integers(N_MODELS)]),
+                random,
+                table.lengths[0],
+                flipped,
+            )
+            for n in range(N_POISONED)
+        ]
+        _print(f"{table.name}: poisoned in {where}, by the comparison", decided)
+    encoding = fit_encoding(table.train, table.config.features)
+    clean, *noises = (
+        estimate_label_noise(rows, table.config, encoding)[0] for rows in (table.train, *spoilt)
+    )
+    caught = [
+        not gates.labels_not_flipped(noise, clean, champion="1", config=table.config.promotion).is_passed
+        for noise in noises
+    ]
+    print(f"{table.name}: poisoned, refused by labels_not_flipped {'':8}{len(caught):8}{sum(caught):>19}")
+
+
+def _flipped(rows: pa.Table, random: np.random.Generator) -> pa.Table:
+    target = rows[TARGET].to_numpy()
+    flipped = np.where(random.random(target.size) < 0.1, 1 - target, target)
+    return rows.set_column(rows.column_names.index(TARGET), TARGET, pa.array(flipped))

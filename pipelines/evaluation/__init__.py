@@ -1,0 +1,1 @@
+"""What a model is worth, measured on rows that its training never saw."""

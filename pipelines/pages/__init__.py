@@ -1,0 +1,1 @@
+"""How every page is built and looks: markup that escapes, style, addresses, and documents."""
