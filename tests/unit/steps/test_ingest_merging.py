@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -305,15 +306,17 @@ def test_times_without_an_offset_are_of_the_sources_zone(world: Callable[..., Wo
     assert w.rows(DAY, "id") == [(2,)]
 
 
-def test_a_query_may_pass_on_where_its_rows_come_from(world: Callable[..., World]) -> None:
+def test_a_query_may_pass_on_where_its_rows_come_from(world: Callable[..., World], tmp_path: Path) -> None:
     w = world(**source(sql="trips.sql"))
-    project = w.runtime.settings.project
-    (project / "trips.sql").write_text("SELECT * FROM trips")
+    # A project of its own: the query must not land in the checkout.
+    settings = w.runtime.settings.model_copy(update={"project": tmp_path})
+    w.runtime = dataclasses.replace(w.runtime, settings=settings)
+    (tmp_path / "trips.sql").write_text("SELECT * FROM trips")
     w.deliver(_1=table(line(1, BEFORE), "1,2"), _2=table(line(1, BEFORE, riders="9")))
     record = w.ingest(BEFORE)
     assert (record.n_rows, record.n_superseded, record.n_unreadable) == (2, 1, 1)
     assert w.rows(BEFORE, "source_file", "source_line") == [("trips/1.csv", 3), ("trips/2.csv", 2)]
-    (project / "trips.sql").write_text(
+    (tmp_path / "trips.sql").write_text(
         "SELECT * EXCLUDE (holdfast_file, holdfast_line, holdfast_reject) FROM trips"
     )
     record = w.ingest(BEFORE)
