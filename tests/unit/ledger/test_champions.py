@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -64,20 +63,6 @@ def fill(ledger: Ledger) -> list[ChampionMove]:
     back = promotion(3, "1", "", action="rollback", previous_version="2", reason="odd")
     back = back.model_copy(update={"evidence_digest": request_digest(back)})
     return [*moves, ledger.move_champion(back)]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
-    return str(request.getfixturevalue("postgresql_url"))
-
-
-@pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    ledger = Ledger(url)
-    yield ledger
-    ledger.close()
 
 
 def execute(url: str, *statements: str) -> None:
