@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.metrics.quality import Floats, known_rows, pairs_won, row_log_loss
+from pipelines.metrics.quality import Floats, known_rows
+from pipelines.metrics.resampling import draw_days, metric_of_draws
 
 
 class BootstrapGain(NamedTuple):
@@ -76,11 +77,8 @@ def paired_day_bootstrap(
     pairs = [known_rows(truth, guess, task) for guess in (challenger, champion)]
     if not names.size or not all(np.isfinite(guess).all() for _, guess in pairs):
         return BootstrapGain(math.nan, math.nan, math.nan, 0.0)
-    draws = np.random.default_rng(seed).multinomial(
-        names.size, np.full(names.size, 1 / names.size), size=n_resamples
-    )
-    measure = _RESAMPLED[task]
-    first, second = (measure(truth, guess, day, draws.astype(np.float64)) for truth, guess in pairs)
+    draws = draw_days(names.size, n_resamples, seed)
+    first, second = (metric_of_draws(*pair, day, names.size, task).values(draws) for pair in pairs)
     return _summarise(first - second, confidence)
 
 
@@ -96,46 +94,3 @@ def _summarise(gains: Floats, confidence: float) -> BootstrapGain:
         upper=float(upper),
         probability=float((gains > 0).mean()),
     )
-
-
-def _resampled_auc(truth: Floats, guess: Floats, day: npt.NDArray[np.intp], draws: Floats) -> Floats:
-    """Return the AUC of each draw of days, shape (n_resamples,).
-
-    The pairs that an AUC counts go by (day of the positive, day of the negative): one matrix of wins
-    holds all of them, and a draw that takes day d w[d] times weighs its cells by w[i] * w[j].
-    """
-    n_days = draws.shape[1]
-    is_positive = truth == 1
-    positives, positive_day = guess[is_positive], day[is_positive]
-    wins = np.zeros((n_days, n_days))
-    for other in range(n_days):
-        negatives = np.sort(guess[~is_positive & (day == other)])
-        wins[:, other] = np.bincount(positive_day, weights=pairs_won(positives, negatives), minlength=n_days)
-    n_positive = draws @ np.bincount(positive_day, minlength=n_days)
-    n_negative = draws @ np.bincount(day[~is_positive], minlength=n_days)
-    n_pairs = n_positive * n_negative
-    won = ((draws @ wins) * draws).sum(axis=1)
-    return np.asarray(np.divide(won, n_pairs, out=np.full(won.shape, math.nan), where=n_pairs > 0))
-
-
-def _resampled_negative_rmse(
-    truth: Floats, guess: Floats, day: npt.NDArray[np.intp], draws: Floats
-) -> Floats:
-    """Return minus the RMSE of each draw of days, shape (n_resamples,), so that greater is better."""
-    squared = draws @ np.bincount(day, weights=(guess - truth) ** 2)
-    return np.asarray(-np.sqrt(squared / (draws @ np.bincount(day))))
-
-
-def _resampled_negative_log_loss(
-    truth: Floats, guess: Floats, day: npt.NDArray[np.intp], draws: Floats
-) -> Floats:
-    """Return minus the log loss of each draw of days, shape (n_resamples,), so that greater is better."""
-    losses = draws @ np.bincount(day, weights=row_log_loss(truth, guess))
-    return np.asarray(-losses / (draws @ np.bincount(day)))
-
-
-_RESAMPLED = {
-    "binary": _resampled_auc,
-    "multiclass": _resampled_negative_log_loss,
-    "regression": _resampled_negative_rmse,
-}
