@@ -10,7 +10,7 @@ from pipelines.metrics.intervals import Estimate
 from pipelines.metrics.names import metric_name
 from pipelines.metrics.paired import PairedDifference, paired_difference
 from pipelines.metrics.paired_gain import NOT_COMPARABLE, PairedGain, compare_paired
-from pipelines.metrics.quality import PrimaryMetric, evaluate_predictions, primary_metric
+from pipelines.metrics.quality import PrimaryMetric, evaluate_predictions, primary_metric, row_losses
 from pipelines.metrics.sequential import worse_evidence
 from pipelines.metrics.slices import (
     GroupGap,
@@ -19,7 +19,6 @@ from pipelines.metrics.slices import (
     declared_slices,
     measure_gaps,
     measure_slices,
-    row_losses,
     slice_column,
 )
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.metrics.quality import Floats, known_rows, pairs_won, row_log_loss
+from pipelines.metrics.quality import Floats, known_rows, pairs_won, row_losses
 
 # Of fewer positives or negatives an AUC, and of fewer rows a mean error, is a matter of single rows.
 MIN_OF_A_CLASS, MIN_ROWS = 5, 10
@@ -105,7 +105,7 @@ def _error_difference(
 ) -> PairedDifference:
     # The log of a root is half a log, and so is its error.
     power = 0.5 if task == "regression" else 1.0
-    a, b = (_row_losses(truth, guess, task) for guess in (ours, theirs))
+    a, b = (row_losses(truth, guess, task) for guess in (ours, theirs))
     least = max(_SMALLEST_SHARE * float(truth.var()), _SMALLEST_ERROR)
     mean_a, mean_b = (max(float(loss.mean()), least) for loss in (a, b))
     allowed = mean_b**power + margin
@@ -114,7 +114,3 @@ def _error_difference(
     share = mean_b**power / allowed
     variance = float((power * (share * b / mean_b - a / mean_a)).var(ddof=1)) / truth.size
     return PairedDifference(mean_a**power, mean_b**power, gain, variance, truth.size)
-
-
-def _row_losses(truth: Floats, guess: Floats, task: str) -> Floats:
-    return (guess - truth) ** 2 if task == "regression" else row_log_loss(truth, guess)

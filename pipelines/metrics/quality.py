@@ -101,6 +101,21 @@ def row_log_loss(truth: Floats, guess: Floats) -> Floats:
     return np.asarray(-np.log(np.clip(given, _SMALLEST_PROBABILITY, 1.0)), dtype=np.float64)
 
 
+def row_losses(truth: Floats, guess: Floats, task: str) -> Floats:
+    """Return each row's own loss, shape (n,): the log loss in nats, or the squared error of a regression.
+
+    Parameters
+    ----------
+    truth, guess : ndarray of float64, shape (n,), and (n,) or (n, K)
+        Known targets, and predictions.
+    """
+    if task == "regression":
+        return (guess - truth) ** 2
+    if task == "multiclass":
+        return row_log_loss(truth, guess)
+    return row_log_loss(truth, np.column_stack([1 - guess, guess]))
+
+
 def _multiclass(truth: Floats, guess: Floats) -> dict[str, float]:
     n, n_classes = guess.shape
     # The comparisons are also false for nan.

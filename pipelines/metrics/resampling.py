@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.metrics.quality import Floats, pairs_won, row_log_loss
+from pipelines.metrics.quality import Floats, pairs_won, row_losses
 
 
 class MetricOfDraws(Protocol):
@@ -50,9 +50,7 @@ def metric_of_draws(
     """
     if task == "binary":
         return _PairsWon(truth, guess, day, n_days)
-    if task == "multiclass":
-        return _MeanLoss(row_log_loss(truth, guess), day, n_days, is_rooted=False)
-    return _MeanLoss((guess - truth) ** 2, day, n_days, is_rooted=True)
+    return _MeanLoss(row_losses(truth, guess, task), day, n_days, is_rooted=task == "regression")
 
 
 def draw_days(n_days: int, n_draws: int, seed: int) -> Floats:

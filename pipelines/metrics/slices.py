@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.metrics.intervals import Estimate, basic_interval
-from pipelines.metrics.quality import Floats, evaluate_predictions, known_rows, primary_metric, row_log_loss
+from pipelines.metrics.quality import Floats, evaluate_predictions, known_rows, primary_metric, row_losses
 from pipelines.metrics.resampling import draw_days, metric_of_draws
 
 MIN_SLICE_ROWS = 50
@@ -106,21 +106,6 @@ def declared_slices(
     """Return the groups of some columns of a table, by column; one that it lacks has none."""
     present = [name for name in dict.fromkeys(columns) if name in table.column_names]
     return [found for name in present for found in slice_column(table[name], name, min_rows=min_rows)]
-
-
-def row_losses(truth: Floats, guess: Floats, task: str) -> Floats:
-    """Return each row's own loss, shape (n,): the log loss in nats, or the squared error of a regression.
-
-    Parameters
-    ----------
-    truth, guess : ndarray of float64, shape (n,), and (n,) or (n, K)
-        Known targets, and predictions.
-    """
-    if task == "regression":
-        return (guess - truth) ** 2
-    if task == "multiclass":
-        return row_log_loss(truth, guess)
-    return row_log_loss(truth, np.column_stack([1 - guess, guess]))
 
 
 def measure_slices(
