@@ -11,10 +11,8 @@ from torch import Tensor
 
 from pipelines.bundle.description import LinearArchitecture
 from pipelines.features.encoding import Encoding
+from pipelines.scoring.blocks import in_blocks
 from pipelines.scoring.standard import StandardNumbers
-
-# Rows in flight at once, so that memory stays bounded however many there are.
-_BLOCK_ROWS = {"cpu": 2**13, "cuda": 2**18}
 
 
 class LinearModel:
@@ -44,17 +42,13 @@ class LinearModel:
         self._weights = torch.cat([weights["numeric"], weights["missing"]], dim=1)
         self._levels = [weights[f"level.{i}"] for i in range(len(encoding.categorical))]
         self._numbers = StandardNumbers(encoding, architecture.input_limit, device)
-        self._block_rows = _BLOCK_ROWS[device.type]
 
     def __call__(self, numeric: Tensor, codes: Tensor) -> Tensor:
         """Return the outputs in the units of the target (log-odds, for the tasks with classes).
 
         Parameters and result are as for :class:`~pipelines.scoring.trees.TreeEnsemble`.
         """
-        blocks = zip(
-            torch.split(numeric, self._block_rows), torch.split(codes, self._block_rows), strict=True
-        )
-        return torch.cat([self._block(*block) for block in blocks])
+        return in_blocks(self._block, numeric, codes)
 
     def _block(self, numeric: Tensor, codes: Tensor) -> Tensor:
         inputs = torch.cat(self._numbers(numeric), dim=1)

@@ -12,10 +12,8 @@ from torch.nn import functional
 
 from pipelines.bundle.description import NetworkArchitecture
 from pipelines.features.encoding import Encoding
+from pipelines.scoring.blocks import in_blocks
 from pipelines.scoring.standard import StandardNumbers
-
-# Rows in flight at once, so that memory stays bounded however many there are.
-_BLOCK_ROWS = {"cpu": 2**13, "cuda": 2**18}
 
 
 class EmbeddingNetwork:
@@ -49,17 +47,13 @@ class EmbeddingNetwork:
         self._layers = [(weights[f"layer.{j}.weight"], weights[f"layer.{j}.bias"]) for j in range(n_layers)]
         self._numbers = StandardNumbers(encoding, architecture.input_limit, device)
         self._scale, self._shift = architecture.target_std, architecture.target_mean
-        self._block_rows = _BLOCK_ROWS[device.type]
 
     def __call__(self, numeric: Tensor, codes: Tensor) -> Tensor:
         """Return the outputs in the units of the target (log-odds, for the tasks with classes).
 
         Parameters and result are as for :class:`~pipelines.scoring.trees.TreeEnsemble`.
         """
-        blocks = zip(
-            torch.split(numeric, self._block_rows), torch.split(codes, self._block_rows), strict=True
-        )
-        return torch.cat([self._block(*block) for block in blocks])
+        return in_blocks(self._block, numeric, codes)
 
     def _block(self, numeric: Tensor, codes: Tensor) -> Tensor:
         inputs = [*self._numbers(numeric)]
