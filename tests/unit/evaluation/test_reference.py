@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from days_of_examples import days_of_examples
 
 from pipelines.evaluation.reference import sample_reference
 from pipelines.records import partition_range
-
-
-def _examples(first: str, last: str, rows_a_day: int = 30) -> pa.Table:
-    days = [key for key in partition_range(first, last) for _ in range(rows_a_day)]
-    n = len(days)
-    return pa.table(
-        {
-            "row_id": [f"{key}|{row}" for row, key in enumerate(days)],
-            "partition_key": days,
-            "distance": np.arange(n, dtype=float),
-            "carrier": ["UA", "AA"] * (n // 2),
-            "is_late": np.arange(n) % 3 == 0,
-        }
-    )
 
 
 @pytest.mark.parametrize(
@@ -30,7 +15,7 @@ def _examples(first: str, last: str, rows_a_day: int = 30) -> pa.Table:
     [pytest.param(100, 5, id="sampled"), pytest.param(20_000, 30, id="all-of-them")],
 )
 def test_reference_takes_as_many_rows_from_each_day(n_rows: int, per_day: int) -> None:
-    seen, holdout = _examples("2013-05-01", "2013-05-15"), _examples("2013-05-16", "2013-05-20")
+    seen, holdout = days_of_examples("2013-05-01", "2013-05-15"), days_of_examples("2013-05-16", "2013-05-20")
 
     reference = sample_reference(seen, holdout, n_rows=n_rows)
 
@@ -43,6 +28,9 @@ def test_reference_takes_as_many_rows_from_each_day(n_rows: int, per_day: int) -
 
 
 def test_reference_keeps_its_bound_with_more_days_than_rows() -> None:
-    seen, holdout = _examples("2013-01-01", "2013-04-30", 4), _examples("2013-05-01", "2013-05-02", 4)
+    seen, holdout = (
+        days_of_examples("2013-01-01", "2013-04-30", 4),
+        days_of_examples("2013-05-01", "2013-05-02", 4),
+    )
 
     assert sample_reference(seen, holdout, n_rows=100).num_rows == 100

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import pyarrow as pa
 import pytest
+from days_of_examples import days_of_examples
 
-from pipelines.records import partition_range
 from pipelines.training.evaluation import choose_candidate, golden_rows
-
-
-def _examples(first: str, last: str, rows_a_day: int = 30) -> pa.Table:
-    days = [key for key in partition_range(first, last) for _ in range(rows_a_day)]
-    n = len(days)
-    return pa.table(
-        {
-            "row_id": [f"{key}|{row}" for row, key in enumerate(days)],
-            "partition_key": days,
-            "distance": np.arange(n, dtype=float),
-            "carrier": ["UA", "AA"] * (n // 2),
-            "is_late": np.arange(n) % 3 == 0,
-        }
-    )
 
 
 @pytest.mark.parametrize(
@@ -45,7 +29,7 @@ def test_best_candidate_by_the_primary_metric(
 
 
 def test_golden_rows_are_spread_over_the_holdout_and_end_with_what_was_never_seen() -> None:
-    examples = _examples("2013-05-01", "2013-05-14")
+    examples = days_of_examples("2013-05-01", "2013-05-14")
 
     golden = golden_rows(examples, numeric=["distance"], categorical=["carrier"])
 
@@ -60,7 +44,7 @@ def test_golden_rows_are_spread_over_the_holdout_and_end_with_what_was_never_see
 
 
 def test_golden_rows_of_a_tiny_holdout_are_its_rows() -> None:
-    examples = _examples("2013-05-01", "2013-05-01", rows_a_day=2)
+    examples = days_of_examples("2013-05-01", "2013-05-01", rows_a_day=2)
 
     golden = golden_rows(examples, numeric=["distance"], categorical=[])
 
