@@ -4,7 +4,7 @@ On two real tables, both packaged: the flights of 2013, and the weather at New Y
 wind be stronger in three hours?). Small models of boosted trees learn the first months. *Alike*: challenger
 and champion are two of them, of one recipe: another seed, and for half of them another sample of the rows.
 *Better*: the champion is worse by about two points of AUC over all later days: its scores are blurred, or it
-learned fewer rows, or lacks a column. Each time a stretch of later days is drawn, 5,000 rows of it, and the
+learned fewer rows, or lacks columns. Each time a stretch of later days is drawn, 5,000 rows of it, and the
 gates of the comparison decide as in a promotion, for the first challenger on those days. *Poisoned*: a tenth
 of the labels that the challenger learned is flipped at random.
 """
@@ -12,7 +12,7 @@ of the labels that the challenger learned is flipped at random.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.gate_tables import TARGET, Table, flights, weather
+from pipelines.config import DatasetConfig
 from pipelines.evaluation.label_noise import estimate_label_noise
 from pipelines.features.encoding import fit_encoding
 from pipelines.metrics import evaluate_predictions
@@ -28,7 +29,7 @@ from pipelines.steps.gating.holdout import Floats, Holdout
 from pipelines.steps.gating.models import Measured, compare_models
 from pipelines.training.candidates import fit_candidate
 
-N_ALIKE, N_BETTER, N_POISONED = 1_000, 200, 200
+N_ALIKE, N_BETTER, N_POISONED = 1_000, 1_000, 200
 N_MODELS, N_ROWS, N_TRAINED, BETTER_BY = 20, 5_000, 20_000, 0.02
 _GOLDEN = gates.golden_rows(None, device="cpu")
 
@@ -71,22 +72,26 @@ def _print(title: str, decided: Iterable[Decided]) -> None:
 
 
 def _train(table: Table) -> Models:
-    def fit(seed: int, *, n_rows: int = N_TRAINED, drop: str = "", is_resampled: bool = True) -> Floats:
-        return _fit(table, table.train, seed, n_rows=n_rows, drop=drop, is_resampled=is_resampled)
+    def fit(
+        seed: int, *, n_rows: int = N_TRAINED, drop: Collection[str] = (), is_resampled: bool = True
+    ) -> Floats:
+        return _fit(table, _without(table.config, drop), seed, n_rows=n_rows, is_resampled=is_resampled)
 
     alike = [fit(seed, is_resampled=seed % 2 == 1) for seed in range(N_MODELS)]
     return Models(table, alike, fit)
 
 
 def _fit(
-    table: Table, rows: pa.Table, seed: int, *, n_rows: int, drop: str = "", is_resampled: bool = True
+    table: Table,
+    config: DatasetConfig,
+    seed: int,
+    *,
+    n_rows: int = N_TRAINED,
+    rows: pa.Table | None = None,
+    is_resampled: bool = True,
 ) -> Floats:
     """Return what a model of boosted trees, learned from a sample of some rows, says of all later ones."""
-    features = table.config.features
-    numeric = tuple(name for name in features.numeric if name != drop)
-    categorical = tuple(name for name in features.categorical if name != drop)
-    kept = features.model_copy(update={"numeric": numeric, "categorical": categorical})
-    config = table.config.model_copy(update={"features": kept})
+    rows = table.train if rows is None else rows
     random = np.random.default_rng(seed if is_resampled else 0)
     chosen = np.sort(random.choice(rows.num_rows, min(n_rows, rows.num_rows), replace=is_resampled))
     train = rows.take(pa.array(chosen))
@@ -99,6 +104,15 @@ def _fit(
         seed=seed,
     )
     return model.predict(table.later)
+
+
+def _without(config: DatasetConfig, drop: Collection[str]) -> DatasetConfig:
+    features = config.features
+    kept = {
+        kind: tuple(name for name in getattr(features, kind) if name not in drop)
+        for kind in ("numeric", "categorical")
+    }
+    return config.model_copy(update={"features": features.model_copy(update=kept)})
 
 
 def _alike(models: Models, n_days: int) -> Iterable[Decided]:
@@ -168,10 +182,20 @@ def _worse(models: Models) -> Iterable[tuple[str, list[Floats]]]:
     few = {size: [models.fit(seed, n_rows=size) for seed in range(4)] for size in sizes}
     size = min(few, key=lambda n: abs(np.mean([_auc(table, guess) for guess in few[n]]) - aim))
     yield f"of {size:,} rows", few[size]
-    columns = table.config.features.columns
-    lacking = {name: models.fit(0, drop=name) for name in columns}
-    name = min(lacking, key=lambda name: abs(_auc(table, lacking[name]) - aim))
-    yield f"without {name}", [models.fit(seed, drop=name, is_resampled=seed % 2 == 1) for seed in range(4)]
+    drop = _columns_worth(models, aim)
+    title = f"without {len(drop)} of {len(table.config.features.columns)} columns"
+    yield title, [models.fit(seed, drop=drop, is_resampled=seed % 2 == 1) for seed in range(4)]
+
+
+def _columns_worth(models: Models, aim: float) -> list[str]:
+    """Return the columns without which a model is about as good as asked for: the least useful go first."""
+    table, dropped, found = models.table, [], []
+    lacking = {name: _auc(table, models.fit(0, drop=[name])) for name in table.config.features.columns}
+    for name in sorted(lacking, key=lacking.__getitem__, reverse=True)[:-1]:
+        dropped.append(name)
+        found.append(_auc(table, models.fit(0, drop=dropped)))
+    best = int(np.argmin(np.abs(np.array(found) - aim)))
+    return dropped[: best + 1]
 
 
 def _blurred(table: Table, guess: Floats, seed: int) -> Floats:
@@ -194,7 +218,7 @@ def _poisoned(models: Models) -> None:
     """Print which gate stops challengers that learned flipped labels: the comparison, or that of labels."""
     table, random = models.table, np.random.default_rng(3)
     spoilt = [_flipped(table.train, np.random.default_rng(300 + seed)) for seed in range(4)]
-    challengers = [_fit(table, rows, 300 + seed, n_rows=N_TRAINED) for seed, rows in enumerate(spoilt)]
+    challengers = [_fit(table, table.config, 300 + seed, rows=rows) for seed, rows in enumerate(spoilt)]
     for where, flipped in (("training", 0.0), ("training and holdout", 0.1)):
         decided = [
             _judge(

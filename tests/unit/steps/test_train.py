@@ -146,8 +146,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_four_stages_make_a_measured_model_that_learned_something(outputs: Path) -> None:
     metrics = json.loads((outputs / "metrics.json").read_text())
-    assert metrics["candidate"] in ("hist_gradient_boosting", "embedding_network")
-    assert set(metrics["validation"]) == {"hist_gradient_boosting", "embedding_network"}
+    assert metrics["candidate"] in ("hist_gradient_boosting", "embedding_network", "linear_model")
+    assert set(metrics["validation"]) == {"hist_gradient_boosting", "embedding_network", "linear_model"}
     assert metrics["holdout"]["n"] == 3 * ROWS_A_DAY
     assert metrics["holdout"]["auc"] > 0.75
     assert metrics["baseline"]["auc"] == 0.5
@@ -297,7 +297,7 @@ def test_a_search_is_told_with_all_its_trials_and_goes_on_where_it_was_kept(
     shutil.copytree(outputs.parent.parent, tmp_path / "project")
     project, home = tmp_path / "project", tmp_path / "home"
     params = yaml.safe_load((project / "params.yaml").read_text())
-    params["datasets"]["flights"]["training"]["search"] = {"trials": 3}
+    params["datasets"]["flights"]["training"]["search"] = {"trials": 4}
     params["run"]["training_key"] = "key"
     (project / "params.yaml").write_text(yaml.safe_dump(params))
 
@@ -311,12 +311,12 @@ def test_a_search_is_told_with_all_its_trials_and_goes_on_where_it_was_kept(
 
     first = run("train", "evaluate")
     selection = json.loads(first)
-    assert [trial["number"] for trial in selection["trials"]] == [0, 1, 2]
+    assert [trial["number"] for trial in selection["trials"]] == [0, 1, 2, 3]
     plain = json.loads((outputs / "selection.json").read_text())
-    defaults = {trial["candidate"]: trial["metrics"] for trial in selection["trials"][:2]}
+    defaults = {trial["candidate"]: trial["metrics"] for trial in selection["trials"][:3]}
     assert defaults == plain["validation"]
     metrics = json.loads((project / "workspace" / "outputs" / "metrics.json").read_text())
-    assert metrics["search"]["n_trials"] == 3
+    assert metrics["search"]["n_trials"] == 4
     assert "trials" not in metrics, "a table of all trials is none for `dvc metrics diff`"
     assert (home / "studies" / "key.json").is_file()
     assert run("train") == first
