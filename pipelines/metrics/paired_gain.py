@@ -12,52 +12,54 @@ from pipelines.metrics.intervals import student_quantile, student_tail
 from pipelines.metrics.quality import Floats, known_rows
 from pipelines.metrics.resampling import draw_days, metric_of_draws
 
-# Where the tail of the resamples is held against Student's: farther out there are too few of them.
+# Where the tails of the resamples are held against Student's: farther out there are too few of them.
 _TAIL = 0.05
+# Draws may be narrower than Student's where their units are alike, but also where a single unit says all.
+_LEAST_STRETCH = 0.9
 
 
 class PairedGain(NamedTuple):
     """How much better a challenger is than a champion on the same rows; positive is better.
 
     ``gain`` is that of the rows as they are, in the primary metric's unit; ``standard_error`` what it varies
-    by from days to other days. ``stretch`` is how much farther the tails of the resamples reach than
-    Student's with ``n_units - 1`` degrees of freedom, at least 1: below and above.
+    by from days to other days. ``stretch`` is how far the tails of the resamples reach, both together, as a
+    multiple of Student's with ``n_units - 1`` degrees of freedom.
     """
 
     gain: float
     standard_error: float
     n_units: int
-    stretch: tuple[float, float]
+    stretch: float
 
     def p_better(self, margin: float = 0.0) -> float:
         """Return how likely a gain as large as this is by luck, if the true one were ``margin`` at most."""
-        return self._tail(self.gain - margin, self.stretch[0])
+        return self._tail(self.gain - margin)
 
     def p_worse(self, margin: float = 0.0) -> float:
         """Return how likely a loss as large as this is by luck, if the true one were ``margin`` at most."""
-        return self._tail(-self.gain - margin, self.stretch[1])
+        return self._tail(-self.gain - margin)
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the two-sided interval of the gain; nan where there is none."""
         if not self._is_defined:
             return math.nan, math.nan
-        reach = student_quantile((1 + confidence) / 2, self.n_units - 1) * self.standard_error
-        return self.gain - reach * self.stretch[0], self.gain + reach * self.stretch[1]
+        reach = student_quantile((1 + confidence) / 2, self.n_units - 1) * self.standard_error * self.stretch
+        return self.gain - reach, self.gain + reach
 
     @property
     def _is_defined(self) -> bool:
         return self.n_units >= 2 and math.isfinite(self.gain + self.standard_error)
 
-    def _tail(self, distance: float, stretch: float) -> float:
+    def _tail(self, distance: float) -> float:
         if not self._is_defined:
             return 1.0
         if self.standard_error == 0:
             # The same on every day: whatever difference there is, luck in the days did not make it.
             return 0.0 if distance > 0 else 1.0
-        return student_tail(distance / self.standard_error / stretch, self.n_units - 1)
+        return student_tail(distance / self.standard_error / self.stretch, self.n_units - 1)
 
 
-NOT_COMPARABLE = PairedGain(math.nan, math.nan, 0, (1.0, 1.0))
+NOT_COMPARABLE = PairedGain(math.nan, math.nan, 0, 1.0)
 
 
 def compare_paired(
@@ -74,7 +76,8 @@ def compare_paired(
 
     Whole days are drawn with replacement, the same for both models. Of each draw the gain is divided by its
     own standard error (from how the gain depends on each day's weight), so that few days, and days of which
-    some weigh much more than others, are allowed for: percentiles of the plain gain would be too sure.
+    some weigh much more than others, are allowed for: percentiles of the plain gain would be too sure. Both
+    tails of the draws are taken together: few days tell their reach far better than each one's own.
 
     Parameters
     ----------
@@ -100,6 +103,7 @@ def compare_paired(
     ----------
     .. [1] Davison & Hinkley, Bootstrap Methods and their Application, 1997, sections 2.7 (infinitesimal
        jackknife) and 5.2 (studentised intervals).
+    .. [2] Hall, On Symmetric Bootstrap Confidence Intervals, J. Royal Statistical Society B 50(1), 1988.
     """
     truth = np.asarray(target, dtype=np.float64)
     labels = np.asarray(units)
@@ -119,12 +123,10 @@ def compare_paired(
     return PairedGain(float(gains[0]), float(errors[0]), int(names.size), _stretch(studentised, names.size))
 
 
-def _stretch(studentised: Floats, n_units: int) -> tuple[float, float]:
-    """Return how much farther than Student's the tails reach that bound the gain from below and above."""
-    defined = studentised[np.isfinite(studentised)]
+def _stretch(studentised: Floats, n_units: int) -> float:
+    """Return how far the tails of the draws reach, as a multiple of Student's; 1 where they say nothing."""
+    defined = np.abs(studentised[np.isfinite(studentised)])
     if not defined.size:
-        return 1.0, 1.0
-    # What the resamples exceed the gain by is what the gain may exceed the truth by.
-    low, high = np.quantile(defined, [_TAIL, 1 - _TAIL])
-    reach = student_quantile(1 - _TAIL, n_units - 1)
-    return max(1.0, float(high) / reach), max(1.0, float(-low) / reach)
+        return 1.0
+    reach = float(np.quantile(defined, 1 - 2 * _TAIL)) / student_quantile(1 - _TAIL, n_units - 1)
+    return max(_LEAST_STRETCH, reach)

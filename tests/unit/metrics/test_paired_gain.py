@@ -102,3 +102,11 @@ def test_a_model_is_no_better_than_itself() -> None:
 def test_days_that_do_not_belong_to_the_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="do not belong"):
         compare_paired(ZEROS, ZEROS, ZEROS, DAYS[:-1], "regression")
+
+
+def test_one_good_day_among_days_that_are_the_same_is_luck() -> None:
+    target, theirs, _ = world(5)
+    ours = np.where(DAYS == 3, target, theirs)
+    gain = compare_paired(target, ours, theirs, DAYS, "regression")
+    assert gain.gain > 0
+    assert gain.p_better() > 0.05

@@ -280,7 +280,7 @@ def test_what_is_protected_and_was_not_measured_is_said() -> None:
 def compared(
     gain: float, error: float = 0.004, slices: dict[str, PairedGain] | None = None
 ) -> gates.Comparison:
-    found = PairedGain(gain, error, 14, (1.0, 1.0))
+    found = PairedGain(gain, error, 14, 1.0)
     return gates.Comparison("1", "auc", found, lead=0.2, slices=slices or {})
 
 
@@ -349,7 +349,7 @@ def test_days_are_used_up_by_many_challengers(n_before: int, passed: bool) -> No
 
 
 def part(gain: float) -> PairedGain:
-    return PairedGain(gain, 0.01, 14, (1.0, 1.0))
+    return PairedGain(gain, 0.01, 14, 1.0)
 
 
 @pytest.mark.parametrize(
