@@ -20,7 +20,8 @@ from pipelines.training.candidates.fitted import Examples, FitOptions, FittedCan
 _NAME = "hist_gradient_boosting"
 # scikit-learn's own limit of categories a column.
 _MAX_CATEGORIES = 255
-_PATIENCE = 20
+# A validation of other days than the training has plateaus that are only crossed after dozens of trees.
+_PATIENCE = 50
 # A multiclass model has a tree a class and iteration: with many classes, fewer iterations.
 _MAX_TREES = 4_000
 # scikit-learn adds neighbouring values to find what lies between: larger ones would overflow.
