@@ -160,7 +160,7 @@ def _crown(world: Runtime, folder: Path, seed: int) -> str:
 def _evidence(world: Runtime, version: str, digest: str) -> GateRecord:
     """Return gates that are passed: what is measured here is what comes after them."""
     dataset = next(iter(world.params.datasets))
-    present = world.ledger.champion(dataset)
+    present = world.ledger.champions.present(dataset)
     return GateRecord(
         dataset=dataset,
         partition_key=DAYS[-1],

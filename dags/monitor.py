@@ -13,7 +13,8 @@ shadow have labels to `promote_{dataset}`.
 **When it fails:** predictions and models are untouched; clear the task. A night without a verdict does not
 count for or against drift.
 
-**Undo:** nothing to undo; a repeat gives the same verdict, or a new one if the data has changed since. What
+**Undo:** nothing to undo; a repeat gives the same verdict, or a new one if the data has changed since. A
+night that was scored again with another version gets a verdict for the record, which tells nobody. What
 `watch` took back, `rollback_{dataset}` brings back: name the version.
 """
 

@@ -20,12 +20,17 @@ again, and one that is not heard of is given up after a day.
 **Undo:** nothing to undo.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import PartitionedAssetTimetable
 
 from holdfast_airflow.assets import assets_of
 from holdfast_airflow.retrainings import HandOnRetrainingOperator
 from holdfast_airflow.sensors import DriftSensor
 from holdfast_airflow.wiring import ON_FAILURE_OF_RETRAINING, dataset_dag, enabled_datasets
+
+# Its challenger may wait in the champion's shadow, and for a person, before a retraining is over.
+_PATIENCE_DAYS = 7
 
 for dataset, config in enabled_datasets().items():
     assets = assets_of(dataset)
@@ -38,7 +43,9 @@ for dataset, config in enabled_datasets().items():
         schedule=monitored,
         on_failure_callback=ON_FAILURE_OF_RETRAINING,
     ):
-        verdict = DriftSensor(task_id="await_verdict", dataset=dataset)
+        patience = timedelta(days=_PATIENCE_DAYS + config.promotion.shadow_nights + config.maturity_days)
+        patience += timedelta(hours=config.promotion.approval_timeout_hours)
+        verdict = DriftSensor(task_id="await_verdict", dataset=dataset, timeout=patience.total_seconds())
         HandOnRetrainingOperator(
             task_id="request",
             dataset=dataset,

@@ -5,7 +5,9 @@ name, and writes down who asked and why. Nothing is trained, gated or approved: 
 
 **By hand:** give the `reason`. Name a night in `rescore`, or a range with `rescore_last`, to have their
 predictions made again by that version, each night in a run of `score_{dataset}`; the predictions in their
-place so far are kept, marked with who asked and why. Otherwise it scores from the next night on.
+place so far are kept, marked with who asked and why. `monitor_{dataset}` then judges each of them again, for
+the record: a night of the past opens no episode and asks for no retraining. Otherwise the version scores
+from the next night on.
 
 **When it fails:** its message says which versions can be gone back to.
 

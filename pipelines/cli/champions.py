@@ -95,7 +95,7 @@ def rescore(
     last: Annotated[str | None, typer.Option("--last", help="The last night; default: the first.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score nights again with the champion; the predictions in their place so far are kept."""
+    """Score nights again with the champion, and monitor them again; the predictions so far are kept."""
     rescore_nights(dataset, first, last or first, actor=actor, reason=reason, as_json=as_json)
 
 
@@ -119,6 +119,9 @@ def rescore_nights(
         f"{len(done.unchanged)} were its own already."
     ]
     lines += [f"  {night} stays as it is: {why}" for night, why in done.left.items()]
+    if done.judged:
+        lines.append(f"{len(done.judged)} night(s) monitored again: {', '.join(done.judged)}.")
+    lines += [f"  {night} could not be monitored again: {why}" for night, why in done.unjudged.items()]
     print_record(done, as_json, "\n".join(lines))
 
 

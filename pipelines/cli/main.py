@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli import nights, stack
+from pipelines.cli.challengers import challenger
 from pipelines.cli.champions import champion, rescore
 from pipelines.cli.datasets import datasets
 from pipelines.cli.episodes import episodes, retraining
@@ -37,6 +38,7 @@ app.command()(explain)
 app.add_typer(quarantine, name="quarantine")
 app.command()(hold)
 app.add_typer(champion, name="champion")
+app.add_typer(challenger, name="challenger")
 app.command()(rescore)
 app.add_typer(episodes, name="episodes")
 app.add_typer(retraining, name="retraining")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.evaluation.holdout import Floats, Holdout
 from pipelines.evaluation.intervals import CONFIDENCE, measured
@@ -34,12 +36,21 @@ def fairness_gaps(
     for column in columns:
         slices = [found for found in declared_slices(holdout.rows, [column]) if found.group != OTHERS]
         found = [*_metric_gaps(holdout, slices), *_rate_gaps(holdout, slices, threshold)]
-        gaps += found
+        n_levels = _n_levels(holdout.rows, column)
+        gaps += [gap.model_copy(update={"n_left_out": n_levels - gap.n_levels}) for gap in found]
         if column not in holdout.rows.column_names:
             problems[column] = f"the rows have no column {column}"
         elif not found:
             problems[column] = "fewer than two of its groups have 50 rows"
     return tuple(gaps), problems
+
+
+def _n_levels(rows: pa.Table, column: str) -> int:
+    """Return how many levels of a column (or quarters of a number) occur, also those of a single row."""
+    every = declared_slices(rows, [column], min_rows=1)
+    rare = [found.rows for found in every if found.group == OTHERS]
+    n_rare = sum(int(pc.count_distinct(rows[column].filter(pa.array(mask))).as_py()) for mask in rare)
+    return len(every) - len(rare) + n_rare
 
 
 def _metric_gaps(holdout: Holdout, slices: list[Slice]) -> list[FairnessGap]:

@@ -66,11 +66,15 @@ def roc_table(holdout: Holdout) -> pa.Table:
 
 
 def precision_recall_table(holdout: Holdout) -> pa.Table:
-    """Return precision by recall, shape (at most 200, 2); of classes, and empty, as :func:`roc_table`."""
+    """Return precision by recall, shape (at most 200, 3); of classes, and empty, as :func:`roc_table`.
+
+    ``chance`` is the precision of whoever guesses: how often the class comes, whatever the recall.
+    """
     grid = np.linspace(1 / _MAX_POINTS, 1, _MAX_POINTS)
-    curves = [_precision_at(grid, happened, score) for happened, score in _one_against_rest(holdout)]
-    precision = np.mean(curves, axis=0) if curves else np.empty(0)
-    return pa.table({"recall": grid[: precision.size], "precision": precision})
+    pairs = _one_against_rest(holdout)
+    precision = np.mean([_precision_at(grid, *pair) for pair in pairs], axis=0) if pairs else np.empty(0)
+    chance = np.full(precision.size, np.mean([happened.mean() for happened, _ in pairs]) if pairs else 0.0)
+    return pa.table({"recall": grid[: precision.size], "precision": precision, "chance": chance})
 
 
 def residual_table(holdout: Holdout) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The ledger: append decisions, move the champion, keep retrainings to one at a time.
+"""The ledger: append decisions, keep retrainings to one at a time, reach every other record of its database.
 
 Each call is one transaction. What must never happen twice (a champion's move, an open
 retraining) is refused by a constraint of the database, not by a look before the leap.
@@ -19,7 +19,7 @@ from pipelines.ledger.episodes import Episodes
 from pipelines.ledger.retrainings import Retrainings
 from pipelines.ledger.schema import decisions
 from pipelines.ledger.triggers import Triggers
-from pipelines.records import ChampionMove, Decision
+from pipelines.records import Decision
 
 if TYPE_CHECKING:
     from pipelines.ledger.outbox import Outbox
@@ -195,18 +195,6 @@ class Ledger(Retrainings):
         with self._database.transaction("read the ledger") as connection:
             payloads = connection.execute(query.order_by(decisions.c.id)).scalars().all()
         return [kind.model_validate_json(payload) for payload in payloads]
-
-    def champion(self, dataset: str) -> ChampionMove | None:
-        """Return the move that made the present champion; None before the first."""
-        return self.champions.present(dataset)
-
-    def champion_history(self, dataset: str) -> list[ChampionMove]:
-        """Return every move of the champion, oldest first."""
-        return self.champions.history(dataset)
-
-    def move_champion(self, move: ChampionMove) -> ChampionMove:
-        """Append a move, if it is still the next one: as :meth:`Champions.move`."""
-        return self.champions.move(move)
 
 
 def _newest_id(connection: Connection, decision: Decision) -> int:

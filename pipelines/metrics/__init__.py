@@ -15,7 +15,7 @@ from pipelines.metrics.sequential import worse_evidence
 from pipelines.metrics.slices import (
     GroupGap,
     Slice,
-    SliceMeasure,
+    SliceQuality,
     declared_slices,
     measure_gaps,
     measure_slices,
@@ -32,7 +32,7 @@ __all__ = [
     "PairedGain",
     "PrimaryMetric",
     "Slice",
-    "SliceMeasure",
+    "SliceQuality",
     "compare_paired",
     "declared_slices",
     "evaluate_predictions",

@@ -43,7 +43,7 @@ class Slice(NamedTuple):
         return f"{self.column} = {self.group}"
 
 
-class SliceMeasure(NamedTuple):
+class SliceQuality(NamedTuple):
     """How good predictions are in one slice.
 
     ``value`` is the primary metric, nan where it is not defined or the rows are too few for it; ``loss`` the
@@ -110,7 +110,7 @@ def declared_slices(
 
 def measure_slices(
     slices: Sequence[Slice], target: npt.ArrayLike, prediction: npt.ArrayLike, task: str
-) -> list[SliceMeasure]:
+) -> list[SliceQuality]:
     """Measure predictions in each slice; rows without a known target are left out.
 
     Raises
@@ -206,14 +206,14 @@ def _levels(column: pa.ChunkedArray, is_missing: Bools) -> Iterable[tuple[str, B
     yield OTHERS, (place < 0) & ~is_missing
 
 
-def _measure(found: Slice, truth: Floats, guess: Floats, task: str) -> SliceMeasure:
+def _measure(found: Slice, truth: Floats, guess: Floats, task: str) -> SliceQuality:
     n_rows = truth.size
     if not n_rows or not np.isfinite(guess).all():
-        return SliceMeasure(found.column, found.group, n_rows, *[math.nan] * 4)
+        return SliceQuality(found.column, found.group, n_rows, *[math.nan] * 4)
     able = _is_enough(truth, task)
     metric = primary_metric(task).name
     said, happened = _said(truth, guess, task)
-    return SliceMeasure(
+    return SliceQuality(
         column=found.column,
         group=found.group,
         n_rows=n_rows,

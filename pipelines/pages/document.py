@@ -1,5 +1,7 @@
 """A document that reads the same as a page, as Markdown and on a terminal: sections of a few kinds of block.
 
+A chart is drawn on a page alone: elsewhere a small table of its figures stands for it.
+
 What is written here is plain text; each renderer escapes it in its own way. Text between backticks in
 :class:`Prose` and :class:`Bullets` is code.
 """
@@ -10,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+Style = Literal["line", "naive", "dots", "rings", "crosses"]
 State = Literal["calm", "info", "warning", "critical", "none"]
 
 
@@ -73,7 +76,47 @@ class Table:
     caption: str = ""
 
 
-Block = Prose | Bullets | Facts | Table
+@dataclass(frozen=True)
+class Series:
+    """Points that go together; those that are not finite are left out.
+
+    Parameters
+    ----------
+    style : {"line", "naive", "dots", "rings", "crosses"}
+        ``naive``, a dashed line, is what the others are held against.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    style: Style = "line"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Series over one pair of axes.
+
+    Parameters
+    ----------
+    x, y : str
+        What the axes are of, with the unit.
+    figures : Table or None
+        What stands for the drawing where nothing can be drawn; None where a table beside it does.
+    steps : sequence of str
+        The names of 0, 1, 2, ... on the x-axis, where it is of days or the like; none of a number.
+    y_shown : sequence of float
+        What the y-axis reaches, wherever the points are.
+    """
+
+    title: str
+    x: str
+    y: str
+    series: Sequence[Series]
+    figures: Table | None = None
+    steps: Sequence[str] = ()
+    y_shown: Sequence[float] = ()
+
+
+Block = Prose | Bullets | Facts | Table | Chart
 
 
 @dataclass(frozen=True)

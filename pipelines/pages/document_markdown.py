@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from pipelines.pages.document import Block, Bullets, Cell, Document, Facts, Link, Mark, Prose, Table
+from pipelines.pages.document import Block, Bullets, Cell, Chart, Document, Facts, Link, Mark, Prose, Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$<>&])")
 _CODE = re.compile(r"(`[^`]+`)")
@@ -49,6 +50,8 @@ def _blocks(blocks: Sequence[Block]) -> Iterator[str]:
                 yield "\n".join(f"- **{plain(f.name)}:** {_cell(f.value)}{note}" for f, note in notes)
             case Table():
                 yield _table(block)
+            case Chart(title=title, figures=Table() as figures):
+                yield _table(replace(figures, caption=title))
 
 
 def _table(block: Table) -> str:

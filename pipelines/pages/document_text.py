@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pipelines.errors import printable
-from pipelines.pages.document import Block, Bullets, Document, Facts, Prose, Table, text_of
+from pipelines.pages.document import Block, Bullets, Chart, Document, Facts, Prose, Table, text_of
 
 _NAME_WIDTH, _MAX_CELL_CHARS = 18, 60
 _MARKS = {"calm": "", "info": "", "warning": "! ", "critical": "!! ", "none": ""}
@@ -32,6 +33,8 @@ def _lines(blocks: Sequence[Block]) -> Iterator[str]:
                     yield f"  {fact.name:<{_NAME_WIDTH}}  {_one_line(text_of(fact.value))}{note}"
             case Table():
                 yield from _table(block)
+            case Chart(title=title, figures=Table() as figures):
+                yield from _table(replace(figures, caption=title))
 
 
 def _table(block: Table) -> Iterator[str]:

@@ -60,7 +60,7 @@ main { padding-block: 1.6rem 4rem; }
 .verdict.warning { border-left-color: var(--warning); }
 .verdict.critical { border-left-color: var(--critical); }
 .verdict > strong { font-size: 1.05rem; }
-dl.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .9rem 1.4rem;
+dl.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(12.2rem, 1fr)); gap: .9rem 1.4rem;
   margin: 1rem 0; }
 dl.facts dt { font-size: .78rem; color: var(--soft); } dl.facts dd { margin: 0; font-size: 1.02rem;
   font-weight: 600; } dl.facts dd small { display: block; font-weight: 400; color: var(--soft);
@@ -70,6 +70,13 @@ dl.facts dt { font-size: .78rem; color: var(--soft); } dl.facts dd { margin: 0; 
 .three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: 0 2rem; }
 .three h3 { margin: .8rem 0 .1rem; font-size: .78rem; font-weight: 600; color: var(--soft); }
 .strip { vertical-align: middle; } .strip + small { color: var(--soft); margin-left: .7rem; }
+.asks { display: grid; gap: 1rem 2rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+.ask label { display: block; font-weight: 600; } .ask small { display: block; font-weight: 400;
+  color: var(--soft); } .ask div { display: flex; gap: .5rem; margin-top: .35rem; }
+.ask input { flex: 1; min-width: 0; } .ask :is(input, button) { font: inherit; padding: .3rem .6rem;
+  border: 1px solid var(--soft); border-radius: 6px; background: var(--paper); color: var(--ink); }
+.ask button { cursor: pointer; } .ask button:hover { background: var(--hover); }
 .badge { display: inline-flex; align-items: center; gap: .4em; padding: .12rem .6rem; border-radius: 99px;
   font-size: .84rem; font-weight: 600; white-space: nowrap; background: var(--hover); color: var(--soft); }
 .badge.calm { background: var(--calm-wash); color: var(--calm); }
@@ -86,6 +93,8 @@ thead th { font-size: .78rem; font-weight: 600; color: var(--soft); white-space:
 tbody th { font-weight: 600; } tbody tr:last-child > * { border-bottom: 0; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.number + td:not(.number), th.number + th:not(.number) { padding-left: 1rem; }
+td.whole { white-space: nowrap; } td.words { min-width: 13rem; }
+td.words .badge { white-space: normal; border-radius: .8rem; align-items: baseline; }
 .narrow { max-width: 46rem; }
 tr.drifted td:first-child { font-weight: 650; } tr.calm td { color: var(--soft); }
 caption { text-align: left; color: var(--soft); font-size: .86rem; padding-bottom: .4rem; }
@@ -119,6 +128,17 @@ svg .ref { fill: var(--reference); fill-opacity: .42; } svg .cur { fill: none; s
 svg .band { fill: var(--current); fill-opacity: .16; } svg .dot { fill: var(--ink); }
 svg .promise { stroke: var(--reference); stroke-dasharray: 2 3; }
 svg .alarm { fill: var(--critical); }
+svg .naive { fill: none; stroke: var(--soft); stroke-width: 1.4; stroke-dasharray: 5 4; }
+svg .grid { stroke: var(--line); stroke-opacity: .7; } svg .label { font-weight: 600; }
+svg .points { fill: none; stroke: var(--current); stroke-width: 5; stroke-linecap: round; }
+svg .points.many { stroke-width: 3.4; stroke-opacity: .7; }
+svg .ring { fill: var(--paper); stroke: var(--current); stroke-width: 1.6; }
+svg .cross { fill: none; stroke: var(--current); stroke-width: 1.6; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr));
+  gap: .5rem 2.5rem; }
+.charts figcaption { color: var(--ink); font-weight: 600; font-size: .92rem; margin: 0 0 .4rem; }
+@media (max-width: 32rem) { .charts svg text { font-size: 12.5px; } }
+details > summary { cursor: pointer; color: var(--soft); font-size: .86rem; margin-top: .3rem; }
 .strip { display: inline-flex; gap: 2px; } .strip > * { width: 1.15rem; height: 1.4rem; line-height: 1.4rem;
   text-align: center; font-size: .7rem; border-radius: 3px; text-decoration: none; background: var(--heat-1);
   color: var(--soft); } .strip .warning { background: var(--heat-3); color: var(--heat-ink); }

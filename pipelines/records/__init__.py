@@ -61,6 +61,7 @@ from pipelines.records.evaluation import (
 )
 from pipelines.records.models import (
     OPEN_RETRAINING,
+    ApprovalRecord,
     ChampionMove,
     GateRecord,
     GateResult,
@@ -79,10 +80,18 @@ from pipelines.records.partitions import (
 )
 from pipelines.records.predictions import ScoringRecord, SupersessionRecord
 from pipelines.records.reproduction import ReproducedFile, Reproduction
+from pipelines.records.selection import (
+    CalibrationTried,
+    SearchBudget,
+    SearchSummary,
+    Selection,
+    SelectionTrial,
+)
 from pipelines.records.shadow import (
     ShadowRecord,
     ShadowScoringRecord,
     ShadowState,
+    ShadowWithdrawal,
     WatchedNights,
     WatchRecord,
 )
@@ -91,10 +100,12 @@ __all__ = [
     "OPEN_RETRAINING",
     "PARTITION_FORMAT",
     "AmendmentRecord",
+    "ApprovalRecord",
     "BaselineMeasure",
     "Breaker",
     "CalibrationBin",
     "CalibrationMeasure",
+    "CalibrationTried",
     "ChainBreak",
     "ChainHead",
     "ChainReport",
@@ -135,10 +146,15 @@ __all__ = [
     "RetrainingStatus",
     "RetrainingVerdict",
     "ScoringRecord",
+    "SearchBudget",
+    "SearchSummary",
+    "Selection",
+    "SelectionTrial",
     "Severity",
     "ShadowRecord",
     "ShadowScoringRecord",
     "ShadowState",
+    "ShadowWithdrawal",
     "SliceMeasure",
     "Speed",
     "StageValidationRecord",

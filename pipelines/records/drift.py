@@ -168,6 +168,11 @@ class DriftRecord(Decision):
     # What a person should know of how it was judged; left out where there is nothing, as before it was kept.
     notes: tuple[str, ...] = Field(default=(), exclude_if=lambda notes: not notes)
     calibration_digest: str = ""
+    # What was judged, and against what: of the night's predictions, and of the version's reference rows.
+    predictions_digest: str = Field(default="", exclude_if=lambda digest: not digest)
+    reference_digest: str = Field(default="", exclude_if=lambda digest: not digest)
+    # Judged before, on another version's predictions: on record, and no reason for an incident.
+    is_judged_again: bool = Field(default=False, exclude_if=lambda again: not again)
     report_path: str | None = None
 
     @model_validator(mode="before")

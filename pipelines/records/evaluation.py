@@ -116,6 +116,9 @@ class FairnessGap(Record):
         The two levels that are furthest apart; of a metric the better one is the highest.
     highest, lowest : float
         What was measured of them, in its own unit.
+    n_levels, n_left_out : int
+        How many levels were compared, and how many others the rows have: those with too few rows for the
+        measure, and those that are not among the 20 most frequent.
     """
 
     column: str
@@ -126,7 +129,6 @@ class FairnessGap(Record):
     lowest_level: str
     lowest: float
     n_levels: int
-    # Levels with too few rows to be measured.
     n_left_out: int = 0
     threshold: float | None = None
 

@@ -39,6 +39,10 @@ class TrainedModel(Record):
     sketch_digest: str = ""
     # Of what was measured of it on its holdout; empty for models from before it was kept.
     evaluation_digest: str = ""
+    # Of how it was found among its candidates, and of its plots; empty for models from before they were held
+    # to a digest.
+    selection_digest: str = ""
+    plots_digest: str = ""
 
 
 class TrainingRecord(Decision):
@@ -106,6 +110,34 @@ class ChampionMove(Record):
     evidence_seal: str = ""
     previous_digest: str = ""
     digest: str = ""
+
+
+class ApprovalRecord(Decision):
+    """What a person said to a challenger that had passed its gates, or that nobody said anything in time.
+
+    ``actor`` is empty where nobody answered, ``reason`` where none was given. ``evidence_digest`` is of the
+    gates that the person was shown.
+    """
+
+    kind: ClassVar[str] = "approval"
+
+    model_version: str
+    answer: Literal["approved", "rejected", "unanswered"]
+    actor: str = ""
+    reason: str = ""
+    evidence_digest: str
+    answered_at: datetime | None = None
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+    @property
+    def sentence(self) -> str:
+        """What was said, in words."""
+        if self.answer == "unanswered":
+            return self.reason
+        return f"{self.answer} by {self.actor}" + (f": {self.reason}" if self.reason else "")
 
 
 class PromotionDecision(Record):

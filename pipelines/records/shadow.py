@@ -26,6 +26,30 @@ class ShadowRecord(Decision):
         return self.model_version
 
 
+class ShadowWithdrawal(Decision):
+    """Whether a person has taken a challenger out of the champion's shadow; the newest one is in force.
+
+    The partition is the night that the version was first trained as of.
+    """
+
+    kind: ClassVar[str] = "shadow_withdrawal"
+
+    model_version: str
+    is_withdrawn: bool
+    actor: str
+    reason: str
+
+    @property
+    def subject(self) -> str:
+        return self.model_version
+
+    @property
+    def sentence(self) -> str:
+        """What was done, by whom and why, in words."""
+        done = "taken out of the shadow" if self.is_withdrawn else "let into the shadow again"
+        return f"{done} by {self.actor}: {self.reason}"
+
+
 class ShadowScoringRecord(Decision):
     """One partition scored in the shadow: nobody is given these predictions.
 
@@ -53,6 +77,7 @@ class ShadowState(Record):
     """How far a challenger's time in the shadow of the present champion has come.
 
     ``nights`` are those that both have scored, ``labelled`` those of them whose labels are mature.
+    ``withdrawal`` says that a person has taken it out of the shadow.
     """
 
     dataset: str
@@ -62,6 +87,7 @@ class ShadowState(Record):
     n_nights: int
     nights: tuple[str, ...] = ()
     labelled: tuple[str, ...] = ()
+    withdrawal: ShadowWithdrawal | None = None
 
     @property
     def is_scored(self) -> bool:
@@ -70,16 +96,19 @@ class ShadowState(Record):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the labels of nights enough are mature."""
-        return len(self.labelled) >= self.n_nights
+        """Whether the labels of nights enough are mature, and nobody has taken it out of the shadow."""
+        return len(self.labelled) >= self.n_nights and self.withdrawal is None
 
     @property
     def sentence(self) -> str:
         """How far it has come, in words."""
-        return (
+        told = (
             f"v{self.model_version} has scored {len(self.nights)} of {self.n_nights} nights in the shadow of "
             f"v{self.champion_version}; the labels of {len(self.labelled)} are mature"
         )
+        if self.withdrawal is None:
+            return told
+        return f"{told}; {self.withdrawal.sentence}"
 
 
 class WatchedNights(Record):

@@ -90,10 +90,10 @@ def project_champion(dataset: str, *, ledger: Ledger, registry: Registry) -> Pro
     for _ in range(_PROJECTION_ATTEMPTS):
         # MLflow first: what it shows is then never newer than what is read of the ledger.
         anchor, shown = registry.anchored_head(dataset), registry.alias(dataset, CHAMPION)
-        champion = ledger.champion(dataset)
+        champion = ledger.champions.present(dataset)
         if champion is None:
             return None
-        moves = [champion] if anchor == head_of(champion) else ledger.champion_history(dataset)
+        moves = [champion] if anchor == head_of(champion) else ledger.champions.history(dataset)
         contradiction = anchor if anchor is not None and anchor_break(moves, anchor) else None
         is_anchored = anchor == head_of(champion) or contradiction is not None
         if shown == champion.model_version and is_anchored:

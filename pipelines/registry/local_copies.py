@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.errors import EngineError, IntegrityError
+from pipelines.records import digest_of
 
 Fetch = Callable[[Path], Path]
 Digest = Callable[[Path], str]
@@ -37,7 +38,7 @@ def verified_copy(path: Path, *, digest: str, fetch: Fetch, digest_of: Digest) -
     EngineError
         If the copy can't be put in its place.
     """
-    if _holds(path, digest, digest_of):
+    if holds(path, digest, digest_of):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as scratch:
@@ -48,7 +49,7 @@ def verified_copy(path: Path, *, digest: str, fetch: Fetch, digest_of: Digest) -
                 f"The registry's {path.name} of version {path.parent.name} has digest {found[:16]}, but the "
                 f"ledger says {digest[:16]}: it was changed after training. Restore it, or train again."
             )
-        return _put_in_place(fetched, path, is_good=lambda: _holds(path, digest, digest_of))
+        return _put_in_place(fetched, path, is_good=lambda: holds(path, digest, digest_of))
 
 
 def file_digest(path: Path) -> str:
@@ -57,7 +58,22 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _holds(path: Path, digest: str, digest_of: Digest) -> bool:
+def folder_digest(path: Path) -> str:
+    """Return the SHA-256, in hex, over the sorted names of a folder's files and the hashes of their bytes.
+
+    Raises
+    ------
+    IntegrityError
+        If it holds anything but plain files.
+    """
+    entries = sorted(path.iterdir())
+    if odd := [entry.name for entry in entries if entry.is_symlink() or not entry.is_file()]:
+        raise IntegrityError(f"{path} holds {odd[0]!r}, which is no plain file; nothing was read.")
+    return digest_of([[entry.name, file_digest(entry)] for entry in entries])
+
+
+def holds(path: Path, digest: str, digest_of: Digest) -> bool:
+    """Say whether a copy is there that has a digest."""
     if not path.exists():
         return False
     try:

@@ -16,7 +16,7 @@ from pipelines.records import ChainHead, Evaluation, Speed, TrainedModel
 from pipelines.registry import runs, versions
 from pipelines.registry.challengers import training_record
 from pipelines.registry.engine import engine_errors, open_client, use_s3_endpoint
-from pipelines.registry.local_copies import file_digest, verified_copy
+from pipelines.registry.local_copies import file_digest, folder_digest, verified_copy
 from pipelines.registry.pyfunc import save_pyfunc
 
 CHALLENGER = "challenger"
@@ -81,7 +81,8 @@ class Registry:
             With ``mlflow_run_id`` empty; its metrics become the run's.
         outputs : pathlib.Path
             A folder with ``bundle/``, ``reference.parquet``, ``reference.sketch``, ``metrics.json``,
-            ``reference_profile.json`` and perhaps ``evaluation.json``, ``speed.json`` and ``plots/``.
+            ``reference_profile.json`` and perhaps ``evaluation.json``, ``selection.json``, ``speed.json`` and
+            ``plots/``.
         params, tags : mapping of str to str
             What a person looks for in MLflow's pages.
         files : sequence of pathlib.Path
@@ -92,8 +93,8 @@ class Registry:
         Returns
         -------
         TrainedModel
-            With its run and the digests of its reference rows, their sketch and profile, and its
-            evaluation.
+            With its run and the digests of its reference rows, their sketch and profile, its
+            evaluation, how it was selected, and its plots.
         """
         with engine_errors(f"log the training of {trained.dataset}"):
             run = self._client.create_run(
@@ -101,17 +102,7 @@ class Registry:
                 run_name=f"{trained.candidate} {trained.partition_key}",
                 tags={**tags, runs.KEY_TAG: trained.training_key},
             )
-            logged = trained.model_copy(
-                update={
-                    "mlflow_run_id": run.info.run_id,
-                    "reference_digest": file_digest(outputs / runs.REFERENCE),
-                    "profile_digest": file_digest(outputs / runs.PROFILE),
-                    "sketch_digest": file_digest(outputs / runs.SKETCH),
-                    "evaluation_digest": file_digest(outputs / runs.EVALUATION)
-                    if (outputs / runs.EVALUATION).is_file()
-                    else "",
-                }
-            )
+            logged = trained.model_copy(update={"mlflow_run_id": run.info.run_id, **runs.digests_of(outputs)})
             status = "FAILED"
             try:
                 runs.write_content(self._client, logged, outputs=outputs, params=params, files=files)
@@ -198,31 +189,36 @@ class Registry:
 
         None for a model from before they were kept; raises as :meth:`bundle`.
         """
-        trained = training_record(dataset, model_version, ledger=self._ledger).trained
-        if not trained.sketch_digest:
-            return None
-        return self._copy(trained, model_version, runs.SKETCH, trained.sketch_digest)
+        return self._kept(dataset, model_version, runs.SKETCH, "sketch_digest")
 
     def reference_profile(self, dataset: str, model_version: str) -> Path | None:
         """Return a local copy of what a version's training saw of each column, a JSON file.
 
         None for a model from before it was kept; raises as :meth:`bundle`.
         """
-        trained = training_record(dataset, model_version, ledger=self._ledger).trained
-        if not trained.profile_digest:
-            return None
-        return self._copy(trained, model_version, runs.PROFILE, trained.profile_digest)
+        return self._kept(dataset, model_version, runs.PROFILE, "profile_digest")
 
     def evaluation(self, dataset: str, model_version: str) -> Evaluation | None:
         """Return what was measured of a version on its holdout, in the bytes that are on record.
 
         None for a model from before it was kept, or of another format; raises as :meth:`bundle`.
         """
-        trained = training_record(dataset, model_version, ledger=self._ledger).trained
-        if not trained.evaluation_digest:
-            return None
-        path = self._copy(trained, model_version, runs.EVALUATION, trained.evaluation_digest)
-        return runs.read_evaluation(path.read_bytes())
+        path = self._kept(dataset, model_version, runs.EVALUATION, "evaluation_digest")
+        return None if path is None else runs.read_evaluation(path.read_bytes())
+
+    def selection(self, dataset: str, model_version: str) -> Path | None:
+        """Return a local copy of how a version was found among its candidates, a JSON file.
+
+        None for a model from before its digest was kept; raises as :meth:`bundle`.
+        """
+        return self._kept(dataset, model_version, runs.SELECTION, "selection_digest")
+
+    def plots(self, dataset: str, model_version: str) -> Path | None:
+        """Return a local copy of the plots of a version, a folder of CSV files.
+
+        None for a model from before their digest was kept; raises as :meth:`bundle`.
+        """
+        return self._kept(dataset, model_version, runs.PLOTS, "plots_digest")
 
     def speed(self, dataset: str, model_version: str) -> Speed | None:
         """Return how fast a version was where it was evaluated; None where that was not measured."""
@@ -277,13 +273,19 @@ class Registry:
             root: str = self._client.get_run(trained.mlflow_run_id).info.artifact_uri
         return f"{root}/{path}" if path else root
 
+    def _kept(self, dataset: str, model_version: str, name: str, field: str) -> Path | None:
+        """Return a local copy of what a version's record may have the digest of, in ``field``; else None."""
+        trained = training_record(dataset, model_version, ledger=self._ledger).trained
+        digest = getattr(trained, field)
+        return self._copy(trained, model_version, name, digest) if digest else None
+
     def _copy(self, trained: TrainedModel, model_version: str, name: str, digest: str) -> Path:
-        """Return a local copy of one file that a training left, checked."""
+        """Return a local copy of one file or folder that a training left, checked."""
         return verified_copy(
             self._models / trained.dataset / model_version / name,
             digest=digest,
             fetch=lambda folder: runs.fetch(self._client, trained.mlflow_run_id, name, folder),
-            digest_of=file_digest,
+            digest_of=folder_digest if name == runs.PLOTS else file_digest,
         )
 
     def _log_model(self, trained: TrainedModel, python_model: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from pipelines.pages.document import (
@@ -22,9 +22,19 @@ from pipelines.pages.document import (
 from pipelines.pages.document_page import document_page
 from pipelines.pages.markup import shown
 from pipelines.pages.places import Places
-from pipelines.records import ChainReport, ChampionMove, ChampionNote, GateRecord, Reign, TrainingRecord
+from pipelines.records import (
+    ChainReport,
+    ChampionMove,
+    ChampionNote,
+    GateRecord,
+    Reign,
+    TrainedModel,
+    TrainingRecord,
+)
 from pipelines.registry.decided import gates_table, short, stamp
 
+ROW_QUESTION = ("Why this prediction?", "The row_id of a row, as it is in the predictions")
+_MOMENT = "A night (2013-07-04) or a time, UTC (2013-07-04 02:00)"
 _VERBS = {"promote": "promoted", "rollback": "brought back"}
 _MAX_VERSIONS, _MAX_QUESTION_CHARS = 100, 60
 
@@ -58,6 +68,8 @@ class ModelsFacts:
         One a version, newest first.
     gates : mapping of str to GateRecord
         The newest evidence of each version.
+    standings : mapping of str to str
+        What is so of versions that their gates do not say: in the shadow, or rejected by a person.
     moves : sequence of ChampionMove
         Oldest first.
     metric : str
@@ -76,6 +88,7 @@ class ModelsFacts:
     moves: Sequence[ChampionMove]
     chain: ChainReport
     notes: Sequence[ChampionNote] = ()
+    standings: Mapping[str, str] = field(default_factory=dict)
     answer: Answer | None = None
 
 
@@ -92,23 +105,27 @@ def models_page(facts: ModelsFacts, places: Places) -> str:
         lead=[Prose(facts.description)],
     )
     trail = [("Holdfast", places.health), (facts.dataset, places.drift(facts.dataset)), ("Models", None)]
-    form = _question("at", "Who was champion at", facts.answer)
-    form += _question("row", "Explain the row", None, action=places.row(facts.dataset))
-    return document_page(document, trail=trail, form=f'<div class="card">{form}</div>')
+    asked = "" if facts.answer is None else facts.answer.asked
+    form = question_form("at", ("Who was champion?", _MOMENT), asked, "")
+    form += question_form("row", ROW_QUESTION, "", places.row(facts.dataset))
+    return document_page(document, trail=trail, form=f'<div class="card asks">{form}</div>')
 
 
-def question_form(name: str, label: str, value: str, action: str) -> str:
-    """Return a form of one field, which asks our own pages and nobody else."""
+def question_form(name: str, question: tuple[str, str], value: str, action: str) -> str:
+    """Return a form of one field, which asks our own pages and nobody else.
+
+    Parameters
+    ----------
+    question : tuple of str
+        What is asked, and what an answer looks like.
+    """
+    label, hint = map(shown, question)
     return (
-        f'<form method="get" action="{shown(action, 2_000)}"><p><label>{shown(label)} '
-        f'<input name="{shown(name)}" value="{shown(value, 2_000)}" size="40" required></label> '
-        '<button type="submit">Show</button></p></form>'
+        f'<form class="ask" method="get" action="{shown(action, 2_000)}">'
+        f'<label for="{name}">{label}<small>{hint}</small></label><div>'
+        f'<input id="{name}" name="{name}" value="{shown(value, 2_000)}" required>'
+        '<button type="submit">Show</button></div></form>'
     )
-
-
-def _question(name: str, label: str, answer: Answer | None, action: str = "") -> str:
-    hint = "a night (2013-07-04) or a time, UTC (2013-07-04 02:00)" if name == "at" else "by its row_id"
-    return question_form(name, f"{label}: {hint}", "" if answer is None else answer.asked, action)
 
 
 def _told(answer: Answer, places: Places) -> Section:
@@ -189,7 +206,7 @@ def _versions(facts: ModelsFacts, places: Places) -> Section:
     if not facts.versions:
         return Section("Versions", [Prose("No model was registered yet.", "info")])
     rows = [_version_row(record, facts, places) for record in facts.versions[:_MAX_VERSIONS]]
-    head = ("version", "candidate", "learned from", "registered", facts.metric, "gates", "why it was trained")
+    head = ("version", "gates", facts.metric, "learned from", "candidate", "registered", "why it was trained")
     blocks = [Table(head, rows, numbers=(facts.metric,))]
     more = len(facts.versions) - _MAX_VERSIONS
     return Section("Versions", [*blocks, *([Prose(f"{more} older ones are in MLflow.")] if more > 0 else [])])
@@ -200,19 +217,27 @@ def _version_row(record: TrainingRecord, facts: ModelsFacts, places: Places) -> 
     value = trained.metrics.get(facts.metric)
     return [
         _version(record.dataset, record.model_version, places),
-        trained.candidate,
-        f"{trained.first_partition} to {trained.last_partition}",
-        stamp(record.decided_at),
+        _verdict(facts.gates.get(record.model_version), facts.standings.get(record.model_version)),
         "–" if value is None else f"{value:.4f}",
-        _verdict(facts.gates.get(record.model_version)),
+        f"{trained.first_partition} to {trained.last_partition}",
+        _found(trained),
+        stamp(record.decided_at),
         trained.reason or "no reason given",
     ]
 
 
-def _verdict(record: GateRecord | None) -> Mark:
+def _found(trained: TrainedModel) -> str:
+    """Return the candidate, and of how many trials it is the best where there was a search."""
+    n_trials = int(trained.metrics.get("search_n_trials", 0))
+    return f"{trained.candidate}, the best of {n_trials} trials" if n_trials else trained.candidate
+
+
+def _verdict(record: GateRecord | None, standing: str | None) -> Mark:
+    failed = [] if record is None else [gate.name for gate in record.gates if not gate.is_passed]
+    if standing is not None and not failed:
+        return Mark("info", standing[:100])
     if record is None:
         return Mark("none", "not judged yet")
-    failed = [gate.name for gate in record.gates if not gate.is_passed]
     return Mark("critical", f"refused by {', '.join(failed)}"[:100]) if failed else Mark("calm", "passed")
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pipelines.errors import IntegrityError
 from pipelines.records import Evaluation, Speed, TrainedModel
 from pipelines.registry.engine import engine_errors, insert_or_find
+from pipelines.registry.local_copies import file_digest, folder_digest
 
 BUNDLE = "bundle"
 REFERENCE = "reference.parquet"
@@ -23,6 +24,8 @@ PROFILE = "reference_profile.json"
 SKETCH = "reference.sketch"
 EVALUATION = "evaluation.json"
 SPEED = "speed.json"
+SELECTION = "selection.json"
+PLOTS = "plots"
 MODEL = "model"
 KEY_TAG = "holdfast.training_key"
 DIGEST_TAG = "holdfast.bundle_digest"
@@ -30,6 +33,8 @@ CARD = "card"
 _LINEAGE = "lineage"
 _TRAINED = "trained.json"
 _MAX_DATASET_DIGEST_CHARS = 36
+# What a training may leave without, and the field of its record that has the digest.
+_OPTIONAL = {"evaluation_digest": EVALUATION, "selection_digest": SELECTION}
 
 
 def experiment_of(client: MlflowClient, dataset: str, artifacts_uri: str) -> str:
@@ -44,6 +49,19 @@ def experiment_of(client: MlflowClient, dataset: str, artifacts_uri: str) -> str
             if found is None:
                 raise
     return str(found.experiment_id)
+
+
+def digests_of(outputs: Path) -> dict[str, str]:
+    """Return the digests of what a training left, by the field of its record; "" of what it left without."""
+    optional = {field: outputs / name for field, name in _OPTIONAL.items()}
+    plots = outputs / PLOTS
+    return {
+        "reference_digest": file_digest(outputs / REFERENCE),
+        "profile_digest": file_digest(outputs / PROFILE),
+        "sketch_digest": file_digest(outputs / SKETCH),
+        **{field: file_digest(path) if path.is_file() else "" for field, path in optional.items()},
+        "plots_digest": folder_digest(plots) if plots.is_dir() else "",
+    }
 
 
 def write_content(

@@ -16,6 +16,9 @@ from pipelines.records import WatchedNights, WatchRecord
 # show soon outweighs it.
 _NIGHT_DEVIATION = {"binary": 0.025, "multiclass": 0.05, "regression": 0.05}
 
+# As whom the watch takes a champion back, on record.
+WATCH = "watch"
+
 Verdict = Literal["watching", "worse", "kept"]
 
 

@@ -162,10 +162,12 @@ class AirflowApi:
         """Return what waits for a person's answer."""
         return self._pages(f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/hitlDetails", "hitl_details")
 
-    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
-        """Give a person's answer to a task that waits for it, such as ``Approve``."""
+    def answer(
+        self, dag_id: str, run_id: str, task_id: str, option: str, *, form: Json | None = None
+    ) -> None:
+        """Give a person's answer to a task that waits for it, such as ``Approve``, with its form filled."""
         path = f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances/{task_id}/-1/hitlDetails"
-        self._send("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+        self._send("PATCH", path, json={"chosen_options": [option], "params_input": form or {}})
 
     def health(self) -> dict[str, str]:
         """Return the state of each of Airflow's parts, such as ``{"scheduler": "healthy"}``."""

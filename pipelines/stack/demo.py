@@ -144,9 +144,9 @@ class Demo:
         ledger = self.runtime.ledger
         # The scheduler starts last night's own run at once; it would only blur what follows.
         self._settler.rest(timeout_seconds=_REST_SECONDS)
-        if ledger.champion(DATASET) is None or not self._is_loaded(*FIRST_MONTHS):
+        if ledger.champions.present(DATASET) is None or not self._is_loaded(*FIRST_MONTHS):
             self._load(*FIRST_MONTHS, purpose="and training the first champion on it")
-        champion = ledger.champion(DATASET)
+        champion = ledger.champions.present(DATASET)
         if champion is None:
             raise StackError(
                 f"No first champion was promoted: see the gates of promote_{DATASET} in Airflow's page."
@@ -181,7 +181,7 @@ class Demo:
         paths = StackPaths(settings.home)
         chapters = {
             "The nights": night_table(nights, metric),
-            "The champions": champion_table(ledger.champion_history(DATASET)),
+            "The champions": champion_table(ledger.champions.history(DATASET)),
             "The time each stage took": stage_table(tasks),
             "Where things are": [
                 f"reports   {settings.reports}  (and in Airflow's page, under Holdfast)",

@@ -79,7 +79,7 @@ class Settler:
             If a run fails, with the task and the end of its log; if a process of the stack dies; or
             if time runs out, with what was still running.
         """
-        is_championed = self.ledger.champion(self.dataset) is not None
+        is_championed = self.ledger.champions.present(self.dataset) is not None
         started = last_sign = time.monotonic()
         while True:
             check_alive(self.state)
@@ -153,7 +153,7 @@ class Settler:
         due = [("ingest", stirred.since), ("score", stirred.since)]
         if is_championed:
             due += [(verb, stirred.since) for verb in chain[1:]]
-        for move in self.ledger.champion_history(self.dataset):
+        for move in self.ledger.champions.history(self.dataset):
             if move.partition_key == stirred.night and move.moved_at >= stirred.since:
                 due += [(verb, move.moved_at) for verb in chain]
         return due

@@ -17,6 +17,7 @@ from pipelines.registry.card.made import MADE
 from pipelines.registry.challengers import training_record
 from pipelines.registry.decided import details_table
 from pipelines.runtime import Runtime
+from pipelines.steps.challengers import said_of
 from pipelines.steps.measurements import known_measurements
 from pipelines.steps.origin import model_origin
 
@@ -62,7 +63,7 @@ def card_facts(dataset: str, model_version: str, *, runtime: Runtime) -> CardFac
     """Return all that a card is written from; raises as :func:`model_card`."""
     record = training_record(dataset, model_version, ledger=runtime.ledger)
     measured = known_measurements(record, runtime=runtime)
-    moves = runtime.ledger.champion_history(dataset)
+    moves = runtime.ledger.champions.history(dataset)
     gates = runtime.ledger.revisions(GateRecord, dataset)
     watches = runtime.ledger.history(WatchRecord, dataset)
     return CardFacts(
@@ -70,12 +71,15 @@ def card_facts(dataset: str, model_version: str, *, runtime: Runtime) -> CardFac
         origin=model_origin(dataset, model_version, runtime=runtime),
         evaluation=measured.evaluation,
         speed=measured.speed,
-        unmeasured=measured.unmeasured,
+        selection=measured.selection,
+        plots=measured.plots,
+        missing=measured.missing,
         gates=tuple(found for found in gates if found.model_version == model_version),
         moves=tuple(moves),
         aliases=tuple(aliases_of(dataset, model_version, moves, runtime)),
         performances=tuple(runtime.ledger.history(PerformanceRecord, dataset, subject=model_version)),
         watches=tuple(found for found in watches if found.model_version == model_version),
+        said=tuple(said_of(dataset, model_version, runtime=runtime)),
     )
 
 

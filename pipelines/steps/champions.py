@@ -156,7 +156,7 @@ def _alias_note(shown: Projection, partition_key: str) -> ChampionNote:
 
 
 def _present(dataset: str, runtime: Runtime) -> ChampionMove:
-    champion = runtime.ledger.champion(dataset)
+    champion = runtime.ledger.champions.present(dataset)
     if champion is None:
         raise NotReadyError(f"{dataset} has no champion yet.")
     return champion

@@ -61,7 +61,7 @@ def drift_history(
             if episode.first_alarm <= until and (episode.closed_for is None or episode.closed_for >= first)
         ),
         triggers=triggers_of(ledger, dataset, first, until),
-        moves=tuple(ledger.champion_history(dataset)[-5:]),
+        moves=tuple(ledger.champions.history(dataset)[-5:]),
         older=next(iter(older), None),
         newest=newest is None or until >= newest,
         first_column=first_column,

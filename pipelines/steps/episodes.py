@@ -28,7 +28,8 @@ def follow_episode(record: DriftRecord, *, runtime: Runtime) -> Episode | None:
     An episode opens with a confirmed alarm that calls for something, about the present champion. It gets
     more serious with later ones, never less. It closes after ``calm_nights`` nights without an alarm, or
     once a new champion is judged in its place; except where a person is asked to look at the data, which
-    is as broken for the next model.
+    is as broken for the next model. The alarm of a night that was judged again, on another version's
+    predictions, is of the past: it neither opens an episode nor changes one.
 
     Returns
     -------
@@ -83,7 +84,7 @@ class _Follower:
         self._ledger: Ledger = runtime.ledger
         self._config = runtime.dataset(dataset)
         self._dataset = dataset
-        champion = self._ledger.champion(dataset)
+        champion = self._ledger.champions.present(dataset)
         self._champion = None if champion is None else champion.model_version
         self._episode = self._ledger.episodes.newest(dataset)
         self._n_calm = 0
@@ -123,14 +124,14 @@ class _Follower:
             return  # of a model that is neither what the episode is about nor in use
         elif self._is_replaced(episode, verdict):
             self._close(verdict.partition_key, f"version {verdict.model_version} is champion in its place")
-        elif verdict.is_alarm:
+        elif verdict.is_alarm and not verdict.is_judged_again:
             self._alarm(episode, verdict)
 
     def _is_opening(self, verdict: DriftRecord) -> bool:
         episode = self._episode
         if episode is not None and verdict.partition_key <= (episode.closed_for or ""):
             return False
-        is_called_for = verdict.is_confirmed and verdict.action != "none"
+        is_called_for = verdict.is_confirmed and verdict.action != "none" and not verdict.is_judged_again
         return is_called_for and verdict.model_version == self._champion
 
     def _is_replaced(self, episode: Episode, verdict: DriftRecord) -> bool:
@@ -165,6 +166,8 @@ class _Follower:
         if episode is None or episode.status == "closed" or night.partition_key <= episode.last_alarm:
             self._n_calm = 0
             return
+        if any(verdict.is_judged_again and verdict.is_alarm for verdict in night.verdicts):
+            return  # not calm, and no alarm of the present either
         self._n_calm += 1
         n_needed = self._config.retraining.calm_nights
         if self._n_calm >= n_needed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,13 +23,17 @@ from pipelines.runtime import Runtime
 from pipelines.storage.lake import Lake
 
 
-def score_estimates(dataset: str, partition_key: str, *, runtime: Runtime) -> tuple[EstimateScore, ...]:
+def score_estimates(
+    dataset: str, partition_key: str, *, runtime: Runtime, again: Sequence[str] = ()
+) -> tuple[EstimateScore, ...]:
     """Hold earlier nights' estimates against the truth, and write down how they did.
 
     Parameters
     ----------
     dataset, partition_key : str
         The night; estimates are scored once the whole of their window is ``maturity_days`` old by then.
+    again : sequence of str
+        Earlier nights to look at beside those that are due: they were judged again.
 
     Returns
     -------
@@ -38,9 +44,11 @@ def score_estimates(dataset: str, partition_key: str, *, runtime: Runtime) -> tu
     config, ledger, lake = runtime.dataset(dataset), runtime.ledger, runtime.lake
     if not (lake.exists(dataset, "predictions") and lake.exists(dataset, "labels")):
         return ()
+    newest = shift_partition(partition_key, -config.maturity_days)
+    due = _nights_to_score(dataset, partition_key, config, ledger)
     scores = (
         _score(drift, config, lake)
-        for night in _nights_to_score(dataset, partition_key, config, ledger)
+        for night in sorted({*due, *(night for night in again if night <= newest)})
         if (drift := ledger.latest(DriftRecord, dataset, night)) is not None
     )
     return tuple(score for score in scores if score is not None and ledger.record(score))

@@ -92,7 +92,7 @@ class _Desk:
         self._night = cache(self._read_night)
         self._origin = cache(self._read_origin)
         self._is_intact = cache(self._hash)
-        self._moves = runtime.ledger.champion_history(dataset)
+        self._moves = runtime.ledger.champions.history(dataset)
 
     def passport(self, row_id: str) -> RowPassport:
         """Return the passport of a row."""

@@ -19,7 +19,8 @@ def hold_faulty_nights(record: DriftRecord, *, runtime: Runtime) -> tuple[str, .
     Parameters
     ----------
     record : DriftRecord
-        The verdict; nothing is done unless it is confirmed and asks to look at the data.
+        The verdict; nothing is done unless it is confirmed and asks to look at the data, nor where the night
+        was judged again: what an older version takes for a fault, a newer one may have learned.
 
     Returns
     -------
@@ -31,7 +32,7 @@ def hold_faulty_nights(record: DriftRecord, *, runtime: Runtime) -> tuple[str, .
     ConflictError, EngineError
         As :func:`~pipelines.steps.hold.hold`; a repeat goes on.
     """
-    if record.action != "investigate" or not record.is_confirmed:
+    if record.action != "investigate" or not record.is_confirmed or record.is_judged_again:
         return ()
     # Great Expectations takes seconds to import, and few nights need it.
     from pipelines.steps.hold import hold

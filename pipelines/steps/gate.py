@@ -43,7 +43,7 @@ def gate(dataset: str, model_version: str, *, runtime: Runtime) -> GateRecord:
     """
     started = time.monotonic()
     training = training_record(dataset, model_version, ledger=runtime.ledger)
-    moves = runtime.ledger.champion_history(dataset)
+    moves = runtime.ledger.champions.history(dataset)
     champion = moves[-1] if moves else None
     if settled := _settled(training, champion, runtime):
         return settled

@@ -55,7 +55,7 @@ def collect(runtime: Runtime) -> list[Sample]:
 
 def _dataset_samples(dataset: str, runtime: Runtime) -> Iterator[Sample]:
     ledger = runtime.ledger
-    champion = ledger.champion(dataset)
+    champion = ledger.champions.present(dataset)
     if champion is not None:
         yield Sample("holdfast_champion_info", 1, {"version": champion.model_version})
     yield Sample("holdfast_messages_unsent", ledger.outbox.count_unsent(dataset))

@@ -7,6 +7,7 @@ from pipelines.metrics import primary_metric
 from pipelines.records import GateRecord, TrainingRecord
 from pipelines.registry.models_page import Answer, ModelsFacts
 from pipelines.runtime import Runtime
+from pipelines.steps.challengers import standings
 from pipelines.steps.reigns import champion_notes, reign_at
 
 
@@ -36,7 +37,8 @@ def models_facts(dataset: str, *, runtime: Runtime, at: str | None = None) -> Mo
         metric=primary_metric(config.task).name,
         versions=sorted(versions.values(), key=lambda found: found.decided_at, reverse=True),
         gates=gates,
-        moves=ledger.champion_history(dataset),
+        standings=standings(dataset, runtime=runtime),
+        moves=ledger.champions.history(dataset),
         notes=champion_notes(dataset, runtime=runtime),
         chain=ledger.champions.verify(dataset),
         answer=_answer(dataset, at.strip(), runtime) if at and at.strip() else None,

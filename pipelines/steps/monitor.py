@@ -15,8 +15,8 @@ from pipelines.steps.champions import check_champion
 from pipelines.steps.episodes import follow_episode
 from pipelines.steps.estimates import score_estimates
 from pipelines.steps.faulty_nights import hold_faulty_nights, is_held
+from pipelines.steps.judged_again import mark_judged_again, performance_of_night
 from pipelines.steps.night import PAGE, draw_night
-from pipelines.steps.reconcile import performance_as_known_at
 from pipelines.steps.tell import tell_episode, tell_unsent
 from pipelines.steps.verdict import Night, judge_night
 
@@ -27,7 +27,9 @@ def monitor(dataset: str, partition_key: str, *, runtime: Runtime) -> DriftRecor
     Four kinds of drift are told apart: ``data`` (features, one by one and together), ``prediction`` (against
     the holdout's), ``label`` (the target, once known) and ``concept`` (the primary metric on mature labels).
     A move that costs the model nothing, as far as is known or expected, is put on record; a loss asks for a
-    retraining; what looks like a fault of the data asks for a person.
+    retraining; what looks like a fault of the data asks for a person. A night that was judged before, on the
+    predictions of another version, is judged again for the record alone
+    (:mod:`~pipelines.steps.judged_again`).
 
     Parameters
     ----------
@@ -53,13 +55,19 @@ def monitor(dataset: str, partition_key: str, *, runtime: Runtime) -> DriftRecor
     if judged is not None and is_held(dataset, partition_key, runtime=runtime):
         # Its rows are in quarantine because of that verdict: without them there is nothing to judge.
         return judged
-    version = _scored_by(dataset, partition_key, runtime.ledger)
+    scoring = _scoring_of(dataset, partition_key, runtime.ledger)
+    version = scoring.model_version
     reference = open_reference(dataset, version, runtime=runtime)
     config = runtime.dataset(dataset)
     reader = WindowReader(runtime.lake, dataset, config, runtime.settings.project)
     window = reader.read(partition_key, version)
     record = judge_night(Night(dataset, partition_key, version), reference, window, runtime=runtime)
-    record = record.model_copy(update={"report_path": f"{dataset}/{partition_key}/{PAGE}"})
+    judged_on = {
+        "predictions_digest": scoring.predictions_digest,
+        "reference_digest": reference.digest,
+        "report_path": f"{dataset}/{partition_key}/{PAGE}",
+    }
+    record = mark_judged_again(record.model_copy(update=judged_on), runtime=runtime)
     _draw(record, reference, window, runtime=runtime)
     draw_night(dataset, partition_key, runtime=runtime, drift=record)
     # Written down once its pages are there: a verdict in the ledger has them.
@@ -84,13 +92,13 @@ def open_reference(dataset: str, model_version: str, *, runtime: Runtime) -> Ref
     )
 
 
-def _scored_by(dataset: str, partition_key: str, ledger: Ledger) -> str:
+def _scoring_of(dataset: str, partition_key: str, ledger: Ledger) -> ScoringRecord:
     scoring = ledger.latest(ScoringRecord, dataset, partition_key)
     if scoring is None:
         raise NotReadyError(
             f"{dataset} {partition_key} has not been scored: run `holdfast score {dataset} {partition_key}`."
         )
-    return scoring.model_version
+    return scoring
 
 
 def _draw(record: DriftRecord, reference: Reference, window: Window, *, runtime: Runtime) -> None:
@@ -100,9 +108,7 @@ def _draw(record: DriftRecord, reference: Reference, window: Window, *, runtime:
     write_report(
         runtime.settings.reports / record.dataset / record.partition_key,
         record=record,
-        performance=performance_as_known_at(
-            runtime.ledger, record.dataset, labelled_key, record.partition_key
-        ),
+        performance=performance_of_night(record, labelled_key, runtime=runtime),
         pages=evidently_pages(reference, window, record, config),
         columns=column_histograms(reference.days.total, now.total),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pipelines.records import (
 )
 from pipelines.runtime import Runtime
 from pipelines.steps.pages import DRAWN_PAGES, episode_of, triggers_of
+from pipelines.steps.scored_nights import is_out_of_date
 from pipelines.storage.engine import connect
 from pipelines.storage.whole_files import write_atomically
 
@@ -104,8 +106,20 @@ def night_facts(
         quarantine=_quarantine(dataset, partition_key, runtime),
         episode=episode_of(ledger, dataset, partition_key),
         triggers=triggers_of(ledger, dataset, partition_key, partition_key),
-        notes=(*_notes(ingestion, validation, scoring), *(verdict.notes if verdict else ())),
+        notes=(*_notes(ingestion, validation, scoring), *_notes_of_verdict(verdict, scoring)),
     )
+
+
+def _notes_of_verdict(verdict: DriftRecord | None, scoring: ScoringRecord | None) -> Iterator[str]:
+    if verdict is None:
+        return
+    if scoring is not None and is_out_of_date(verdict, scoring):
+        yield (
+            f"Its verdict is about predictions of version {verdict.model_version} that version "
+            f"{scoring.model_version}'s have taken the place of. It is judged again with them by "
+            f"`holdfast monitor {scoring.dataset} {scoring.partition_key}`."
+        )
+    yield from verdict.notes
 
 
 def _notes(

@@ -47,7 +47,7 @@ def dataset_health(dataset: str, *, runtime: Runtime) -> DatasetHealth:
     """
     ledger, config = runtime.ledger, runtime.dataset(dataset)
     night = next(iter(recorded_nights(dataset, runtime=runtime, limit=1)), None)
-    champion = ledger.champion(dataset)
+    champion = ledger.champions.present(dataset)
     if night is None:
         return DatasetHealth(dataset, config.description, champion=champion)
     recent = by_night(

@@ -11,7 +11,6 @@ from pipelines.registry.champion import as_recorded, move_by
 from pipelines.runtime import Runtime
 from pipelines.steps.card import refresh_cards
 from pipelines.steps.champions import follow_champion
-from pipelines.steps.gate import gate
 
 _ATTEMPTS = 4
 
@@ -60,7 +59,7 @@ def _decide(training: TrainingRecord, runtime: Runtime, *, actor: str, note: str
     is_regated = False
     for _ in range(_ATTEMPTS):
         evidence = _evidence(dataset, version, runtime)
-        moves = runtime.ledger.champion_history(dataset)
+        moves = runtime.ledger.champions.history(dataset)
         if done := move_by(evidence.digest, moves):
             return _promoted(training, done)
         if not evidence.is_passed:
@@ -68,12 +67,15 @@ def _decide(training: TrainingRecord, runtime: Runtime, *, actor: str, note: str
         if evidence.champion_sequence == (moves[-1].sequence if moves else 0):
             # Somebody may still move it first, with this very evidence or another version: then look again.
             with suppress(ConflictError):
-                return _promoted(training, runtime.ledger.move_champion(_move(evidence, actor, note)))
+                return _promoted(training, runtime.ledger.champions.move(_move(evidence, actor, note)))
         elif runtime.dataset(dataset).promotion.approval == "human":
             return _refused(training, f"{_stale(evidence)}: evaluate the gates and approve again")
         elif is_regated:
             break
         else:
+            # Seldom needed: a promotion that starts anew does not import the scorer, and torch with it.
+            from pipelines.steps.gate import gate
+
             gate(dataset, version, runtime=runtime)
             is_regated = True
     raise ConflictError(f"The champion of {dataset} kept moving; promote v{version} again.")

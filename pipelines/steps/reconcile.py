@@ -154,10 +154,12 @@ def _reconcile_cohort(dataset: str, cohort: str, night: str, *, runtime: Runtime
     if on_record is not None and on_record.known_at > night:
         # The lake holds what later nights brought: it can't say any more what this one knew.
         return
-    record = _measured(rows, cohort, night, runtime.dataset(dataset), (dataset, version))
+    newest = runtime.ledger.latest(PerformanceRecord, dataset, cohort)
+    # A later night may have measured another version by these labels: that is when they were known.
+    known_at = night if newest is None else max(night, newest.known_at)
+    record = _measured(rows, cohort, known_at, runtime.dataset(dataset), (dataset, version))
     if on_record is None and not record.n_rows:
         return
-    newest = runtime.ledger.latest(PerformanceRecord, dataset, cohort)
     is_back = newest is not None and newest.model_version != version
     # Of two nights that know the same, the first one's record stays; unless another version's predictions
     # have been in force in between.

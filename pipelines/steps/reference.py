@@ -24,7 +24,7 @@ def reference_profile(dataset: str, runtime: Runtime) -> ReferenceProfile | None
     EngineError
         If the registry can't be read.
     """
-    champion = runtime.ledger.champion(dataset)
+    champion = runtime.ledger.champions.present(dataset)
     return None if champion is None else profile_of(dataset, champion.model_version, runtime)
 
 

@@ -1,4 +1,4 @@
-"""Score a range of nights again with the champion; what was predicted before is kept."""
+"""Score a range of nights again with the champion; what was predicted and judged before is kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pipelines.errors import DataError, NotReadyError
 from pipelines.records import Record, ScoringRecord, ValidationRecord, partition_range
 from pipelines.runtime import Runtime
+from pipelines.steps.rejudge import rejudge
 from pipelines.steps.score import score
 from pipelines.steps.scored_nights import newest_scorings
 from pipelines.steps.superseded import Why
@@ -17,7 +18,10 @@ Progress = Callable[[str, int, int], None]
 
 
 class Rescoring(Record):
-    """What became of a range of nights: scored again, the champion's already, or left, and why."""
+    """What became of a range of nights: scored again, the champion's already, or left, and why.
+
+    ``judged`` are the nights whose monitoring was done again, ``unjudged`` those where that failed.
+    """
 
     dataset: str
     model_version: str
@@ -25,16 +29,20 @@ class Rescoring(Record):
     unchanged: tuple[str, ...]
     left: Mapping[str, str]
     n_rows: int
+    judged: tuple[str, ...] = ()
+    unjudged: Mapping[str, str] = {}
 
 
 def rescore(
     dataset: str, first: str, last: str, *, runtime: Runtime, why: Why, progress: Progress | None = None
 ) -> Rescoring:
-    """Have the champion's predictions in force for every scored night of a range.
+    """Have the champion's predictions in force for every scored night of a range, and have them monitored.
 
     Each night is done by itself and whole; where the process is killed, a repeat goes on. A night whose
     predictions are the champion's, of the rows that are published, is left alone: a repeat does nothing. A
-    night that can't be scored (it was refused since) keeps what it has, and does not stop the others.
+    night that can't be scored (it was refused since) keeps what it has, and does not stop the others. After
+    all are scored, those that were judged on other predictions are judged again
+    (:func:`~pipelines.steps.rejudge.rejudge`).
 
     Parameters
     ----------
@@ -49,8 +57,10 @@ def rescore(
     ------
     NotReadyError
         If there is no champion.
+    EngineError
+        If a store fails; a repeat goes on.
     """
-    champion = runtime.ledger.champion(dataset)
+    champion = runtime.ledger.champions.present(dataset)
     if champion is None:
         raise NotReadyError(f"{dataset} has no champion yet: there is nothing to score with.")
     newest = newest_scorings(dataset, first, last, ledger=runtime.ledger)
@@ -68,6 +78,7 @@ def rescore(
                 left[night] = str(error)
         if progress is not None:
             progress(f"rescore {dataset}", n_done, len(nights))
+    judged = rejudge(dataset, first, last, runtime=runtime, progress=progress)
     return Rescoring(
         dataset=dataset,
         model_version=rescored[-1].model_version if rescored else champion.model_version,
@@ -75,6 +86,8 @@ def rescore(
         unchanged=tuple(unchanged),
         left=left,
         n_rows=sum(record.n_rows for record in rescored),
+        judged=judged.judged,
+        unjudged=judged.left,
     )
 
 

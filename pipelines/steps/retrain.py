@@ -88,7 +88,7 @@ def request_first_training(dataset: str, partition_key: str, *, runtime: Runtime
     """
     ledger, config = runtime.ledger, runtime.dataset(dataset)
     newest_labelled = shift_partition(partition_key, -config.label_delay_days)
-    if ledger.champion(dataset) is not None:
+    if ledger.champions.present(dataset) is not None:
         return None
     requested = ledger.retraining(dataset, partition_key)
     if requested is not None:

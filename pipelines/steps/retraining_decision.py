@@ -85,10 +85,10 @@ class RetrainingDecision:
         """Return whether an open episode calls for a retraining at this night."""
         if episode.action != "retrain" or self.drift.partition_key < episode.opened_for:
             return False
-        if self.drift.is_alarm:
+        if self.drift.is_alarm and not self.drift.is_judged_again:
             return True
-        # A calm night asks for nothing of its own. It makes up for the last alarm, if nobody ever decided
-        # about it: its event was lost.
+        # A calm night, or one of the past, asks for nothing of its own. It makes up for the last alarm, if
+        # nobody ever decided about it: its event was lost.
         asked = self._ledger.triggers.list(self.drift.dataset, partition_key=episode.last_alarm)
         return all(trigger.verdict == "wait" for trigger in asked)
 
@@ -99,7 +99,9 @@ class RetrainingDecision:
             reason = "a drift alarm, not confirmed yet" if drift.is_alarm else "no drift"
             reason = "drift that calls for nothing" if drift.is_confirmed else reason
             return self._answer("calm", f"{reason}{open_still}")
-        if episode is not None and drift.partition_key < episode.opened_for:
+        if drift.is_judged_again:
+            reason = f"{drift.partition_key} was judged again, with v{drift.model_version}: it is of the past"
+        elif episode is not None and drift.partition_key < episode.opened_for:
             reason = f"out of date: episode {episode.id} was opened for {episode.opened_for}"
         elif episode is not None and episode.action == "investigate":
             reason = f"episode {episode.id} is a fault of the data, for a person: {episode.cause}"
@@ -110,7 +112,7 @@ class RetrainingDecision:
         return self._answer("suppressed", reason)
 
     def _replaced(self) -> str | None:
-        champion = self._ledger.champion(self.drift.dataset)
+        champion = self._ledger.champions.present(self.drift.dataset)
         if champion is not None and champion.model_version == self.drift.model_version:
             return None
         present = "there is none" if champion is None else f"it is version {champion.model_version}"

@@ -57,7 +57,7 @@ def rollback(
         go away from; nothing was written.
     """
     actor, reason = as_recorded(actor, reason)
-    moves = runtime.ledger.champion_history(dataset)
+    moves = runtime.ledger.champions.history(dataset)
     if not moves:
         raise NotReadyError(f"{dataset} has no champion yet, so there is nothing to roll back.")
     target, move = _target(dataset, moves, model_version), moves[-1]
@@ -108,10 +108,12 @@ def _move(runtime: Runtime, present: ChampionMove, target: str, *, actor: str, r
         moved_at=now_utc(),
     )
     try:
-        return runtime.ledger.move_champion(move.model_copy(update={"evidence_digest": request_digest(move)}))
+        return runtime.ledger.champions.move(
+            move.model_copy(update={"evidence_digest": request_digest(move)})
+        )
     except ConflictError:
         # Two people may press the button at once, for the same version.
-        now = runtime.ledger.champion(present.dataset)
+        now = runtime.ledger.champions.present(present.dataset)
         if now is not None and now.model_version == target:
             return now
         raise

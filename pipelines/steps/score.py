@@ -106,7 +106,7 @@ def score(
 
 
 def _champion(dataset: str, runtime: Runtime) -> str:
-    champion = runtime.ledger.champion(dataset)
+    champion = runtime.ledger.champions.present(dataset)
     if champion is None:
         raise NotReadyError(f"{dataset} has no champion yet: train a model and promote it first.")
     return champion.model_version

@@ -1,9 +1,9 @@
-"""Which nights were scored, and by which version last."""
+"""Which nights were scored, by which version last, and whether they were judged by that."""
 
 from __future__ import annotations
 
 from pipelines.ledger.ledger import Ledger
-from pipelines.records import ScoringRecord
+from pipelines.records import DriftRecord, ScoringRecord
 
 
 def newest_scorings(dataset: str, first: str, last: str, *, ledger: Ledger) -> dict[str, ScoringRecord]:
@@ -21,3 +21,11 @@ def nights_scored_by(dataset: str, model_version: str, *, ledger: Ledger) -> lis
     nights = [record.partition_key for record in by_it]
     newest = newest_scorings(dataset, nights[0], nights[-1], ledger=ledger)
     return [night for night in nights if newest[night].model_version == model_version]
+
+
+def is_out_of_date(verdict: DriftRecord, scoring: ScoringRecord) -> bool:
+    """Return whether a night's verdict is about other predictions than the scoring in force made."""
+    if verdict.model_version != scoring.model_version:
+        return True
+    # A verdict from before its predictions were kept with it does not say.
+    return verdict.predictions_digest not in ("", scoring.predictions_digest)

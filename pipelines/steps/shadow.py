@@ -74,7 +74,7 @@ def shadow(dataset: str, partition_key: str, *, runtime: Runtime) -> tuple[Shado
 
 def versions_in_shadow(dataset: str, scoring: ScoringRecord, *, runtime: Runtime) -> tuple[str, ...]:
     """Return the versions that score a night beside the one that scored it: the former champion first."""
-    move = runtime.ledger.champion(dataset)
+    move = runtime.ledger.champions.present(dataset)
     if move is None or move.model_version != scoring.model_version:
         return ()
     night = scoring.partition_key

@@ -12,6 +12,7 @@ from pipelines.records import (
     ScoringRecord,
     ShadowRecord,
     ShadowState,
+    ShadowWithdrawal,
     TrainingRecord,
 )
 from pipelines.registry.challengers import training_record
@@ -31,7 +32,8 @@ def await_shadow(dataset: str, model_version: str, *, runtime: Runtime) -> Shado
     -------
     ShadowState or None
         None where nothing is to be waited for: ``promotion.shadow_nights`` is 0, there is no champion, the
-        version has been champion itself, or its nights are complete. A repeat changes nothing.
+        version has been champion itself, its nights are complete, or a person has taken it out of the
+        shadow: then its gates refuse it. A repeat changes nothing.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def await_shadow(dataset: str, model_version: str, *, runtime: Runtime) -> Shado
     """
     training = training_record(dataset, model_version, ledger=runtime.ledger)
     state = shadow_state(training, runtime=runtime)
-    if state is None or state.is_complete:
+    if state is None or state.is_complete or state.withdrawal is not None:
         return None
     record = ShadowRecord(
         dataset=dataset,
@@ -57,7 +59,7 @@ def shadow_state(training: TrainingRecord, *, runtime: Runtime) -> ShadowState |
     """Return how far a challenger has come in the present champion's shadow; None where it needs none."""
     dataset, version = training.dataset, training.model_version
     n_nights = runtime.dataset(dataset).promotion.shadow_nights
-    moves = runtime.ledger.champion_history(dataset)
+    moves = runtime.ledger.champions.history(dataset)
     if not n_nights or not moves or version in {move.model_version for move in moves}:
         return None
     champion = moves[-1].model_version
@@ -72,16 +74,25 @@ def shadow_state(training: TrainingRecord, *, runtime: Runtime) -> ShadowState |
         n_nights=n_nights,
         nights=tuple(nights),
         labelled=tuple(labelled_nights(dataset, nights, newest, runtime=runtime) if newest else ()),
+        withdrawal=withdrawal_of(dataset, version, runtime=runtime),
     )
+
+
+def withdrawal_of(dataset: str, model_version: str, *, runtime: Runtime) -> ShadowWithdrawal | None:
+    """Return who took a challenger out of the shadow, and why; None where nobody did, or it is back."""
+    said = runtime.ledger.latest(ShadowWithdrawal, dataset, subject=model_version)
+    return said if said is not None and said.is_withdrawn else None
 
 
 def challengers_in_shadow(dataset: str, night: str, *, runtime: Runtime) -> list[str]:
     """Return the challengers that score a night in the shadow, oldest first."""
     return [
         state.model_version
-        for training, state in _sent(dataset, runtime)
+        for training, state in waiting_challengers(dataset, runtime=runtime)
         # None of them has learned from the night.
-        if night > training.trained.last_partition and (not state.is_scored or night in state.nights)
+        if night > training.trained.last_partition
+        and state.withdrawal is None
+        and (not state.is_scored or night in state.nights)
     ]
 
 
@@ -90,7 +101,8 @@ def challenger_to_gate(dataset: str, *, runtime: Runtime) -> ShadowState | None:
 
     An answer that is lost is given again the next time, until there is a verdict.
     """
-    return next((state for _, state in _sent(dataset, runtime) if state.is_complete), None)
+    waiting = waiting_challengers(dataset, runtime=runtime)
+    return next((state for _, state in waiting if state.is_complete), None)
 
 
 def shadow_results(
@@ -116,8 +128,11 @@ def shadow_results(
     return (better_in_shadow(state, gain, task=config.task, config=config.promotion, unit=unit),)
 
 
-def _sent(dataset: str, runtime: Runtime) -> list[tuple[TrainingRecord, ShadowState]]:
-    """Return the challengers that were sent into the shadow and wait for their gates, oldest first."""
+def waiting_challengers(dataset: str, *, runtime: Runtime) -> list[tuple[TrainingRecord, ShadowState]]:
+    """Return the challengers that were sent into the shadow and wait for their gates, oldest first.
+
+    Those that a person took out of it are among them: they wait for the person.
+    """
     if not runtime.dataset(dataset).promotion.shadow_nights:
         return []
     # A version may have been sent for several nights that found its training done: once is enough.

@@ -36,7 +36,7 @@ def show_model(dataset: str, reference: str, *, runtime: Runtime) -> ModelPasspo
     """
     version = resolve_version(dataset, reference, runtime=runtime)
     training = training_record(dataset, version, ledger=runtime.ledger)
-    trained, history = training.trained, runtime.ledger.champion_history(dataset)
+    trained, history = training.trained, runtime.ledger.champions.history(dataset)
     promotion = next((move for move in reversed(history) if move.model_version == version), None)
     snapshot, config, is_intact = _lineage(trained, runtime)
     golden_digest, is_intact["bundle"] = _golden_digest(dataset, version, runtime)
@@ -60,7 +60,7 @@ def resolve_version(dataset: str, reference: str, *, runtime: Runtime) -> str:
     """Return the version that a reference of :func:`show_model` means; raises as that does."""
     runtime.dataset(dataset)
     if reference == CHAMPION:
-        champion = runtime.ledger.champion(dataset)
+        champion = runtime.ledger.champions.present(dataset)
         found = None if champion is None else champion.model_version
     elif reference == CHALLENGER:
         found = runtime.registry.alias(dataset, CHALLENGER)

@@ -62,7 +62,7 @@ def keep_superseded(
     digest = table_digest(present)
     if before == after and digest == table_digest(successors):
         return None
-    champion = runtime.ledger.champion(dataset)
+    champion = runtime.ledger.champions.present(dataset)
     asked = why or _on_record(dataset, before, after, runtime)
     record = SupersessionRecord(
         dataset=dataset,
@@ -97,7 +97,7 @@ def _present(dataset: str, partition_key: str, successors: pa.Table, runtime: Ru
 
 
 def _on_record(dataset: str, before: str, after: str, runtime: Runtime) -> Why:
-    champion = runtime.ledger.champion(dataset)
+    champion = runtime.ledger.champions.present(dataset)
     if before == after:
         return Why("score", f"v{after} scored the partition again: its rows or features had changed")
     if champion is None or champion.model_version != after:

@@ -31,6 +31,7 @@ from pipelines.training.workspace import Workspace, open_workspace
 _LOG = logging.getLogger(__name__)
 # How often a training is taken up again after DVC's cache gave out damaged bytes.
 _ATTEMPTS = 3
+_SEARCH_FIGURES = ("n_trials", "n_pruned", "n_failed", "best_trial")
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,8 @@ def _flat(measured: dict[str, Any]) -> dict[str, float]:
         **{f"baseline_{name}": value for name, value in measured["baseline"].items()},
         **measured["holdout"],
     }
-    flat |= {f"search_{name}": n for name, n in measured.get("search", {}).items() if name != "metric"}
+    search = measured.get("search", {})
+    flat |= {f"search_{name}": search[name] for name in _SEARCH_FIGURES if name in search}
     flat |= measured.get("evaluation", {})
     for candidate, found in measured["validation"].items():
         flat |= {f"validation_{name}.{candidate}": value for name, value in found.items()}

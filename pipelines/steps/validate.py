@@ -80,7 +80,7 @@ class _Job:
         reference, champion = None, None
         if any(rule.needs_reference for rule in suite.rules):
             reference = reference_profile(dataset, runtime)
-            champion = runtime.ledger.champion(dataset)
+            champion = runtime.ledger.champions.present(dataset)
         return cls(
             runtime,
             dataset,

@@ -13,12 +13,12 @@ from pipelines.records import (
     shift_partition,
 )
 from pipelines.registry import watching
+from pipelines.registry.watching import WATCH
 from pipelines.runtime import Runtime
 from pipelines.steps.paired_rows import SHADOW_TABLE, PairedRows, labelled_nights, paired_rows
 from pipelines.steps.rollback import rollback
 from pipelines.steps.watch_state import WatchedMove, watched_move, watched_nights
 
-WATCH = "watch"
 _TABLES = {"labels_version": "labels", "predictions_version": "predictions", "shadow_version": SHADOW_TABLE}
 
 
@@ -49,7 +49,7 @@ def watch(dataset: str, partition_key: str, *, runtime: Runtime) -> WatchRecord 
         If somebody else moves the champion at the same time; a repeat is harmless.
     """
     started = time.monotonic()
-    move = runtime.ledger.champion(dataset)
+    move = runtime.ledger.champions.present(dataset)
     if move is not None and (move.action, move.actor) == ("rollback", WATCH):
         return _finish(move, runtime)
     watched = watched_move(dataset, runtime=runtime)

@@ -25,7 +25,7 @@ def watched_move(dataset: str, *, runtime: Runtime) -> WatchedMove | None:
     None where there is no champion, where it is the first one or was brought back by a rollback, or where
     ``promotion.watch_nights`` is 0.
     """
-    move = runtime.ledger.champion(dataset)
+    move = runtime.ledger.champions.present(dataset)
     if move is None or move.action != "promote" or move.previous_version is None:
         return None
     if not runtime.dataset(dataset).promotion.watch_nights:

@@ -164,6 +164,14 @@ def _searched(fitting: Fitting, run: TrainingRun, studies: Path) -> Selection:
             "best_trial": best.number,
             "n_trials": len(trials),
             **{f"n_{state}": sum(trial.state == state for trial in trials) for state in ("pruned", "failed")},
+            "greater_is_better": metric.greater_is_better,
+            # What was granted, also where a search of so many trials is repeated: a repeat gives these bytes.
+            "budget": {
+                "trials": training.search.trials,
+                "minutes": training.search.minutes,
+                "is_pruned": training.search.prune,
+            },
+            "seed": fitting.seed,
         },
         "trials": [trial.told() for trial in trials],
     }

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Context
+from airflow.sdk import Context, Param
 
+from holdfast_airflow.forms import answer
 from holdfast_airflow.notifiers import tell_waiting
 from holdfast_airflow.operators import Json, open_runtime
 from holdfast_airflow.outcomes import airflow_outcomes
@@ -21,7 +22,8 @@ class PromotionApprovalOperator(ApprovalOperator):
     """Wait for a person to approve or reject; it holds neither a worker nor a triggerer meanwhile.
 
     A rejection, or no answer within the time given, skips the promotion and ends the retraining as
-    refused: the champion never moves without a person.
+    refused: the champion never moves without a person. What was said is in the ledger, with the reason that
+    the person gave.
 
     Parameters
     ----------
@@ -40,7 +42,8 @@ class PromotionApprovalOperator(ApprovalOperator):
             body=f"{{{{ ti.xcom_pull(task_ids='{gate_task_id}', key='{EVIDENCE}') }}}}",
             defaults=self.REJECT,
             response_timeout=timedelta(hours=timeout_hours),
-            **kwargs,
+            # A Dag hands its own form to every task; a person who decides has this one.
+            **{**kwargs, "params": {"reason": _reason_field()}},
         )
         self.dataset = dataset
         self.gate_task_id = gate_task_id
@@ -72,17 +75,58 @@ class PromotionApprovalOperator(ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Json:
         """Act on the answer, or on its absence."""
         user = event.get("responded_by_user") or {}
-        by = user.get("name") or user.get("id")
         answered = {
             "choice": event["chosen_options"][0] if "chosen_options" in event else None,
-            "by": by,
+            "by": user.get("name") or user.get("id"),
             "at": event["responded_at"].isoformat() if event.get("responded_at") else None,
+            "reason": answer(event.get("params_input") or {}, "reason") or "",
         }
-        if answered["choice"] == self.REJECT:
-            reason = f"rejected by {by}" if by else f"nobody approved it within {self.timeout_hours:g} hours"
+        if answered["choice"] is not None:
             with airflow_outcomes():
-                close_retraining(self.dataset, night_of(context), status="refused", reason=reason)
-            self.log.info("The champion stays: %s.", reason)
+                told = self.put_on_record(context, answered)
+                if answered["choice"] == self.REJECT:
+                    close_retraining(self.dataset, night_of(context), status="refused", reason=told)
+                    self.log.info("The champion stays: %s.", told)
+        if answered["choice"] == self.REJECT:
             context["ti"].xcom_push(key="return_value", value=answered)
         super().execute_complete(context=context, event=event)
         return answered
+
+    def put_on_record(self, context: Context, answered: Json) -> str:
+        """Write the answer to the ledger, and return it in words."""
+        from pipelines.records import ApprovalRecord
+        from pipelines.registry.champion import as_recorded
+        from pipelines.steps.card import refresh_cards
+
+        gated = context["ti"].xcom_pull(task_ids=self.gate_task_id)
+        is_approved = answered["choice"] == self.APPROVE
+        nobody = f"nobody approved it within {self.timeout_hours:g} hours"
+        by, reason = as_recorded(answered["by"] or "", answered["reason"])
+        record = ApprovalRecord(
+            dataset=self.dataset,
+            partition_key=night_of(context),
+            model_version=gated["model_version"],
+            answer="approved" if is_approved else "rejected" if by else "unanswered",
+            actor=by,
+            reason=reason if by else nobody,
+            evidence_digest=gated["digest"],
+            answered_at=answered["at"],
+        )
+        runtime = open_runtime(context)
+        try:
+            runtime.ledger.record(record)
+            refresh_cards(self.dataset, record.model_version, runtime=runtime)
+        finally:
+            runtime.ledger.close()
+        return record.sentence
+
+
+def _reason_field() -> Param:
+    return Param(
+        None,
+        type=["null", "string"],  # else Airflow's page demands one
+        maxLength=500,
+        title="Reason",
+        description="Why; it is kept with the decision.",
+        source="task",
+    )

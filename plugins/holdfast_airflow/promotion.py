@@ -106,6 +106,8 @@ class PromoteOperator(StepOperator):
         actor, note = "gates", ""
         if self.approval is not None:
             actor, note = self.approval["by"], f"approved at {self.approval['at']}"
+            if why := self.approval.get("reason"):
+                note += f": {why}"
         version = self.gated["model_version"]
         decision = promote(self.dataset, version, runtime=runtime, actor=actor, note=note)
         found = decision.to_json()

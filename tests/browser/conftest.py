@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from api_server import Site, serve
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from watched_world import DATASET, LAST, draw_with_evidently, make_watched_world
-
-# What a browser asks of its maker in the background would look like a page's own request.
-_QUIET = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--no-sandbox",  # Chromium's own sandbox needs rights that a container seldom gives
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
+from challengers_on_record import put_challengers_on_record
+from chromium import log_in, open_chromium
+from model_on_record import put_model_on_record
+from playwright.sync_api import Browser, BrowserContext, Page
+from watched_world import DATASET, HOSTILE, LAST, draw_with_evidently, make_watched_world
 
 # A report into which the data has got a script that runs, and tries what it can.
 _INTRUDER = """<!doctype html><body><p>performance</p><script>
@@ -44,6 +34,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Give Airflow's API server with our pages."""
     runtime = make_watched_world(tmp_path_factory.mktemp("browser") / "home")
     draw_with_evidently(runtime)
+    put_model_on_record(runtime, f"{LAST}|{HOSTILE}")
+    put_challengers_on_record(runtime, hostile=HOSTILE)
     intruder = runtime.settings.reports / DATASET / LAST / "performance.html"
     intruder.write_text(_INTRUDER, encoding="utf-8")
     runtime.ledger.close()
@@ -54,26 +46,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Start Debian's Chromium, which `make services` installs."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path is not None, "Chromium is missing: run `make services`"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_QUIET))
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def login(site: Site, chromium: Browser) -> Iterator[BrowserContext]:
     """Log in through Airflow's own page, once; give the browser context that is logged in."""
-    context = chromium.new_context(base_url=site.url, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    page.goto("/")
-    page.get_by_label("Username").fill(site.user)
-    page.locator("input[type=password]").fill(site.password)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Browse").wait_for()
-    page.close()
+    context = log_in(chromium, site.url, user=site.user, password=site.password)
     yield context
     context.close()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from api_server import Site
+from challengers_on_record import GAIN, REFUSED, REJECTED
 from playwright.sync_api import Browser, BrowserContext, Frame, Page
 from watched_world import DATASET, HOSTILE, LAST, REASON
 
@@ -16,17 +18,39 @@ from pipelines.pages.places import column_id
 NIGHT = f"/holdfast/night/{DATASET}/{LAST}"
 MAP = f"/holdfast/drift/{DATASET}"
 REPORT = f"/holdfast/show/{DATASET}/{LAST}/drift.html"
-ADDRESSES = (
+MODELS = f"/holdfast/models/{DATASET}"
+ROW_ID = f"{LAST}|{HOSTILE}"
+ROWS = f"/holdfast/rows/{DATASET}"
+MODEL_PAGES = (
+    MODELS,
+    f"{MODELS}?at={LAST}",
+    f"{MODELS}/3",
+    f"{MODELS}/{REFUSED}",
+    f"{MODELS}/{REJECTED}",
+    ROWS,
+    f"{ROWS}?row={quote(ROW_ID)}",
+)
+PAGES = (
     "/holdfast/",
     MAP,
     f"{MAP}/{LAST}/temp",
     NIGHT,
     f"/holdfast/nights/{DATASET}",
+    *MODEL_PAGES,
+)
+ADDRESSES = (
+    *PAGES,
     REPORT,
     f"/holdfast/reports/{DATASET}/{LAST}/index.html",
     f"/holdfast/reports/{DATASET}/{LAST}/drift.json",
     f"/holdfast/reports/{DATASET}/{LAST}/drift.html",
 )
+
+CHALLENGED = "beats_champion"
+# What a page's policy forbids is said on its console.
+_TELL_VIOLATIONS = """
+document.addEventListener('securitypolicyviolation', event => console.error(event.violatedDirective))
+"""
 
 
 def test_from_the_menu_to_the_reason_of_last_nights_alarm_and_to_the_report(page: Page) -> None:
@@ -85,6 +109,78 @@ def test_a_script_that_got_into_a_report_reaches_nothing(page: Page) -> None:
     assert set(tried.values()) == {"refused"}
     assert page.title() != "owned"
     assert page.url.endswith(address)
+
+
+def test_from_the_menu_to_the_champion_and_to_why_a_challenger_was_refused(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Holdfast").click()
+    shell = page.frame_locator("iframe")
+    shell.get_by_role("link", name="Models", exact=True).click()
+    shell.get_by_role("heading", name=f"Models of {DATASET}").wait_for()
+    versions = shell.locator("table").last
+    assert f"refused by no_slice_worse, {CHALLENGED}" in versions.inner_text()
+    assert "passed, rejected by ada" in versions.inner_text()
+    shell.locator("dl.facts").first.get_by_role("link", name="v3").click()
+    shell.get_by_role("heading", name=f"{DATASET} v3").wait_for()
+    shell.get_by_role("link", name="Models", exact=True).click()
+    versions.get_by_role("link", name=f"v{REFUSED}", exact=True).click()
+    shell.get_by_role("heading", name=f"{DATASET} v{REFUSED}").wait_for()
+    assert f"{CHALLENGED} ({GAIN})" in shell.locator(".verdict.critical").first.inner_text()
+    found = shell.get_by_role("row", name=f"FAIL {CHALLENGED}")
+    assert GAIN in found.inner_text()
+    evidence = shell.get_by_role("row", name=f"{CHALLENGED} p_value")
+    assert evidence.inner_text().endswith("0.37")
+
+
+def test_a_row_is_found_by_its_id_and_leads_to_the_model_that_scored_it(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Holdfast").click()
+    shell = page.frame_locator("iframe")
+    shell.get_by_role("link", name="Models", exact=True).click()
+    shell.get_by_label("Why this prediction?").fill(ROW_ID)
+    shell.get_by_label("Why this prediction?").press("Enter")
+    shell.get_by_role("heading", name=f"{DATASET} {ROW_ID}").wait_for()
+    assert "0.625" in shell.locator("dl.facts").first.inner_text()
+    shell.get_by_label("Why this prediction?").fill(f"{LAST}|no such row")
+    shell.get_by_role("button", name="Show").click()
+    shell.get_by_role("heading", name=f"No such row of {DATASET}").wait_for()
+    page.go_back()
+    shell.locator("dl.facts").first.get_by_role("link", name="v3").click()
+    shell.get_by_role("heading", name=f"{DATASET} v3").wait_for()
+
+
+def test_who_was_champion_is_asked_on_the_page(page: Page) -> None:
+    page.goto(MODELS)
+    page.get_by_label("Who was champion?").fill(LAST)
+    page.get_by_role("button", name="Show").first.click()
+    page.get_by_role("heading", name=f"Who was champion at {LAST}?").wait_for()
+    assert page.url.endswith(f"?at={LAST}")
+    assert "Better than none by 0.21 AUC." in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *MODEL_PAGES,
+        f"{MODELS}?at={quote(HOSTILE)}",
+        f"{ROWS}?row={quote(f'{LAST}|x{HOSTILE}')}",
+        f"/holdfast/models/{quote(HOSTILE, safe='')}",
+        f"{MODELS}/{quote(HOSTILE, safe='')}",
+    ],
+)
+def test_nothing_that_the_data_says_runs_on_a_page_of_models(page: Page, address: str) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.add_init_script(_TELL_VIOLATIONS)
+    answer = page.goto(address, wait_until="networkidle")
+    assert answer is not None
+    assert page.title().startswith("Holdfast")
+    assert page.locator("script").count() == 0
+    # A browser says of itself that a page is missing.
+    assert [text for text in said if answer.ok or "404" not in text] == []
 
 
 def test_without_login_every_address_is_refused(chromium: Browser, site: Site) -> None:
@@ -149,7 +245,7 @@ _CONTRASTS = """
 """
 
 
-@pytest.mark.parametrize("address", ADDRESSES[:5])
+@pytest.mark.parametrize("address", PAGES)
 def test_text_can_be_read_in_light_and_in_dark(themed: Page, address: str) -> None:
     themed.goto(address)
     assert themed.evaluate(_CONTRASTS) == []
@@ -166,7 +262,7 @@ def test_pages_follow_the_scheme(login: BrowserContext) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("address", ADDRESSES[:5])
+@pytest.mark.parametrize("address", PAGES)
 def test_no_page_scrolls_sideways(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(address)
@@ -176,9 +272,9 @@ def test_no_page_scrolls_sideways(page: Page, address: str, width: int) -> None:
 def test_nothing_is_loaded_from_elsewhere(page: Page, site: Site) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    for address in ADDRESSES[:6]:
+    for address in (*PAGES, REPORT):
         page.goto(address, wait_until="networkidle")
-    assert len(asked) == len(ADDRESSES[:6]) + 1, "a page is one file; the report's frame holds another"
+    assert len(asked) == len(PAGES) + 2, "a page is one file; the report's frame holds another"
     assert all(url.startswith(site.url) for url in asked)
 
 

@@ -105,12 +105,15 @@ def test_a_person_is_asked_only_where_the_configuration_says_so(
     assert asked.get_task("approve").downstream_task_ids == {"promote"}
     assert asked.get_task("approve").response_timeout == timedelta(hours=5)
     assert asked.get_task("approve").defaults == ["Reject"]
+    assert list(asked.get_task("approve").serialized_params) == ["reason"], "not what the run is started with"
 
 
 def test_challengers_are_handed_on_from_the_shadow_only_where_the_configuration_says_so(
     dags: dict[str, Any], human_dags: dict[str, Any]
 ) -> None:
     assert "hand_on_challenger" not in dags["monitor_flights"].task_ids
+    waiting = human_dags["retrain_bikes"].get_task("await_verdict").timeout
+    assert waiting == timedelta(days=7 + 3 + 1, hours=72).total_seconds(), "as long as a challenger may take"
     handing = human_dags["monitor_bikes"].get_task("hand_on_challenger")
     assert [asset.name for asset in handing.outlets] == ["bikes/challenger"]
     assert handing.upstream_task_ids == handing.downstream_task_ids == set()

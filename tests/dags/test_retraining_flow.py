@@ -16,14 +16,14 @@ from holdfast_airflow.sensors import DriftSensor
 from holdfast_airflow.triggers import RetrainingFinishedTrigger
 from pipelines.errors import EngineError
 from pipelines.ledger.ledger import Ledger
-from pipelines.records import ChampionMove, ColumnDrift, DriftRecord, now_utc
+from pipelines.records import ApprovalRecord, ChampionMove, ColumnDrift, DriftRecord, now_utc
 
 NIGHT, NEXT_NIGHT = "2013-07-04", "2013-07-05"
 POLL_SECONDS = 0.01
 
 
 def _champion(ledger: Ledger, version: str = "1") -> None:
-    ledger.move_champion(
+    ledger.champions.move(
         ChampionMove(
             dataset="flights",
             sequence=1,
@@ -240,7 +240,7 @@ def _check_rejection(ledger: Ledger, make_context: Any, user: Any, reason: str) 
     with DAG("promote_flights", schedule=None):
         approve = _approval()
         approve >> PromoteOperator(task_id="promote", dataset="flights", gated={"model_version": "2"})
-    context = make_context(night=NIGHT, task=approve)
+    context = _gated(make_context(night=NIGHT, task=approve))
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         approve.execute_complete(context, _answer("Reject", user))
     assert list(skipped.value.tasks) == ["promote"]
@@ -248,12 +248,28 @@ def _check_rejection(ledger: Ledger, make_context: Any, user: Any, reason: str) 
     assert closed is not None
     assert (closed.status, closed.reason) == ("refused", reason)
     assert context["ti"].xcoms["return_value"]["choice"] == "Reject"
+    said = ledger.latest(ApprovalRecord, "flights", NIGHT, subject="2")
+    assert said is not None
+    assert (said.sentence, said.evidence_digest) == (reason, "the evidence")
+
+
+def test_the_reason_that_a_person_gives_is_kept_with_the_decision(ledger: Ledger, make_context: Any) -> None:
+    given = {**_answer("Approve", {"id": "ada"}), "params_input": {"reason": " the audit is over\n"}}
+    answered = _approval().execute_complete(_gated(make_context(night=NIGHT)), given)
+    assert answered["reason"] == "the audit is over"
+    said = ledger.latest(ApprovalRecord, "flights", subject="2")
+    assert said is not None
+    assert said.sentence == "approved by ada: the audit is over"
+    # Airflow may run what follows an answer twice.
+    _approval().execute_complete(_gated(make_context(night=NIGHT)), given)
+    assert len(ledger.revisions(ApprovalRecord, "flights")) == 1
 
 
 def test_an_approval_says_who_and_when(ledger: Ledger, make_context: Any) -> None:
     ledger.open_retraining("flights", NIGHT, status="registered", reason="drift")
-    answered = _approval().execute_complete(make_context(night=NIGHT), _answer("Approve", {"id": "ada"}))
-    assert answered == {"choice": "Approve", "by": "ada", "at": "2013-07-05T09:00:00+00:00"}
+    context = _gated(make_context(night=NIGHT))
+    answered = _approval().execute_complete(context, _answer("Approve", {"id": "ada"}))
+    assert answered == {"choice": "Approve", "by": "ada", "at": "2013-07-05T09:00:00+00:00", "reason": ""}
     assert ledger.retraining_in_flight("flights") is not None
 
 
@@ -263,6 +279,12 @@ def _approval() -> Any:
     return PromotionApprovalOperator(
         task_id="approve", dataset="flights", gate_task_id="gate", timeout_hours=72.0
     )
+
+
+def _gated(context: Any) -> Any:
+    gated = {"model_version": "2", "digest": "the evidence"}
+    context["ti"].xcom_pull = lambda task_ids: {"gate": gated}[task_ids]
+    return context
 
 
 def _answer(choice: str, user: Any) -> dict[str, Any]:

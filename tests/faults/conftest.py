@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from fuses import Fuse, light
+from warm_processes import warm_processes
 
 from pipelines.config import Params
 from pipelines.runtime import Runtime
@@ -21,19 +22,7 @@ def _run(step: Callable[[Runtime], object], runtime: Runtime, blows_at: int, whe
 @pytest.fixture(scope="session")
 def processes() -> multiprocessing.context.ForkServerContext:
     """Return a maker of processes that have the heavy imports behind them."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [
-            "pipelines.steps.ingest",
-            "pipelines.steps.validate",
-            "pipelines.steps.score",
-            "pipelines.steps.promote",
-            "pipelines.steps.rollback",
-            "pipelines.steps.retrain",
-            "pipelines.steps.tell",
-        ]
-    )
-    return context
+    return warm_processes()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from datetime import timedelta
@@ -31,11 +30,10 @@ def _tell(home: str, port: int) -> None:
 
 
 def test_a_sender_that_is_killed_as_its_message_arrives_leaves_it_to_the_next(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
+    tmp_path, processes, monkeypatch: pytest.MonkeyPatch
 ):
-    sender = multiprocessing.get_context("spawn").Process
     with webhook() as hook:
-        killed = sender(target=_tell, args=(str(tmp_path), hook.port))
+        killed = processes.Process(target=_tell, args=(str(tmp_path), hook.port))
         hook.on_arrival = lambda: os.kill(killed.pid, signal.SIGKILL)
         killed.start()
         killed.join(timeout=60)

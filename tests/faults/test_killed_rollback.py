@@ -50,7 +50,7 @@ def test_a_rollback_killed_at_any_write_is_finished_by_its_rerun(tmp_path: Path,
         n_blows += 1
     assert n_blows >= 3
     roll_back(world)
-    assert [move.model_version for move in world.ledger.champion_history(DATASET)] == ["1", "2", "1"]
+    assert [move.model_version for move in world.ledger.champions.history(DATASET)] == ["1", "2", "1"]
     assert verify_champion(DATASET, runtime=world).is_intact
     assert world.registry.alias(DATASET, CHAMPION) == "1"
     assert versions(world, "predictions") == [("1", n_rows)] * 2

@@ -36,14 +36,6 @@ def _search(path: Path, marks: Path, n_lives: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def context() -> multiprocessing.context.ForkServerContext:
-    """Return a maker of processes that have the heavy imports behind them."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipelines.training.search", "optuna.samplers"])
-    return context
-
-
-@pytest.fixture(scope="module")
 def whole() -> list[Trial]:
     """Return the trials of a search that nothing happened to."""
     return search(Hill(), space=space(), budget=Budget(N_TRIALS), study=Study())
@@ -57,12 +49,12 @@ def marks(tmp_path: Path) -> Path:
 
 
 def test_a_search_killed_in_every_third_trial_ends_where_one_that_was_not_does(
-    context: multiprocessing.context.ForkServerContext, whole: list[Trial], tmp_path: Path, marks: Path
+    processes: multiprocessing.context.ForkServerContext, whole: list[Trial], tmp_path: Path, marks: Path
 ) -> None:
     path = tmp_path / "studies" / "key.json"
     codes = []
     while not codes or codes[-1] != 0:
-        process = context.Process(target=_search, args=(path, marks, 3))
+        process = processes.Process(target=_search, args=(path, marks, 3))
         process.start()
         process.join(120)
         codes.append(process.exitcode)
@@ -74,14 +66,14 @@ def test_a_search_killed_in_every_third_trial_ends_where_one_that_was_not_does(
 
 
 def test_two_searches_for_one_training_do_each_trial_once(
-    context: multiprocessing.context.ForkServerContext, whole: list[Trial], tmp_path: Path, marks: Path
+    processes: multiprocessing.context.ForkServerContext, whole: list[Trial], tmp_path: Path, marks: Path
 ) -> None:
     path = tmp_path / "studies" / "key.json"
-    processes = [context.Process(target=_search, args=(path, marks, 0)) for _ in range(2)]
-    for process in processes:
+    searches = [processes.Process(target=_search, args=(path, marks, 0)) for _ in range(2)]
+    for process in searches:
         process.start()
-    for process in processes:
+    for process in searches:
         process.join(120)
-    assert [process.exitcode for process in processes] == [0, 0]
+    assert [process.exitcode for process in searches] == [0, 0]
     assert len(list(marks.iterdir())) == N_TRIALS
     assert timeless(Study(path).read()) == timeless(whole)

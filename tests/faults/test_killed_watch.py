@@ -45,7 +45,7 @@ def test_a_watch_killed_at_any_write_takes_back_once(tmp_path: Path, kill_at_wri
     # The verdict, then the champion's move; and once that is made, the alias.
     assert all(kill_at_write(run_watch, world, n, "after") for n in (1, 2, 1))
     run_watch(world)
-    move = world.ledger.champion(DATASET)
+    move = world.ledger.champions.present(DATASET)
     assert move is not None
     assert (move.sequence, move.model_version, move.actor) == (3, STRONG, "watch")
     assert world.registry.alias(DATASET, CHAMPION) == STRONG

@@ -1,42 +1,49 @@
 """The loop under a real Airflow with its scheduler: history, approval, nights good and bad, repeats, kills.
 
 The tests of this module are chapters of one story, told in order on one stack: a second dataset
-(`bikes`) whose promotions a person approves.
+(`bikes`) whose challengers score in the champion's shadow before their gates, and whose promotions a person
+approves.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from urllib.parse import quote
 
 import bike_files as files
 import httpx
 import psutil
 import pytest
+import yaml
+from chromium import log_in, open_chromium
+from live_airflow import Run, chain_end, ended, question, run_of, runs_of, task_states, wait_for
+from untraced import untraced
 
 from pipelines.config import load_params
 from pipelines.records import (
+    ApprovalRecord,
     DriftRecord,
+    GateRecord,
+    GateResult,
     IngestionRecord,
     ScoringRecord,
+    ShadowScoringRecord,
     TrainingRecord,
     ValidationRecord,
+    WatchRecord,
 )
 from pipelines.runtime import Runtime
 from pipelines.stack import processes, run_airflow, status, up
+from pipelines.stack.environment import read_password
 from pipelines.stack.readiness import expected_dags
-from pipelines.stack.state import StackPaths
+from pipelines.stack.state import USER, StackPaths
+from pipelines.steps.shadow_state import waiting_challengers
 
-Run = dict[str, Any]
-DONE = {"success", "failed"}
 ROWS_A_DAY = 24
-# Airflow counts an answer that comes in the very moment of the question as a race, and asks again.
-THOUGHT_SECONDS = 4
 # For one answer of a server on a machine that is busy with other tests.
 PATIENCE_SECONDS = 60
 
@@ -44,52 +51,6 @@ PATIENCE_SECONDS = 60
 @pytest.fixture(scope="module")
 def runtime(stack) -> Runtime:
     return Runtime(settings=stack.settings, params=load_params(stack.settings.params))
-
-
-def wait_for(look: Callable[[], Any], what: str, *, seconds: float = 240) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"in {seconds:.0f} s there was no {what}")
-
-
-def run_of(stack, dag_id: str, run_id: str, *, seconds: float = 240) -> Run:
-    """Wait for the end of a run."""
-
-    def ended() -> Run | None:
-        run = stack.api.dag_run(dag_id, run_id)
-        return run if run["state"] in DONE else None
-
-    return wait_for(ended, f"end of {dag_id} {run_id}", seconds=seconds)
-
-
-def chain_end(stack, night: str, since: int = 0) -> Run:
-    """Wait for the last run of a night's chain, beyond those that were there before."""
-
-    def ended() -> Run | None:
-        runs = [r for r in stack.api.dag_runs("retrain_bikes") if r["partition_key"] == night]
-        return runs[-1] if len(runs) > since and runs[-1]["state"] in DONE else None
-
-    return wait_for(ended, f"retrain_bikes of {night}")
-
-
-def question(stack, n: int) -> dict[str, Any]:
-    """Wait for the n-th promotion that asks a person, and give the person time to think."""
-
-    def asked() -> dict[str, Any] | None:
-        found = [h for h in stack.api.hitl_details("promote_bikes") if not h["response_received"]]
-        everything = stack.api.hitl_details("promote_bikes")
-        return found[-1] if found and len(everything) >= n else None
-
-    found = wait_for(asked, "promotion that waits for a person", seconds=300)
-    time.sleep(THOUGHT_SECONDS)
-    return found
-
-
-def task_states(stack, dag_id: str, run_id: str) -> dict[str, str]:
-    return {task["task_id"]: task["state"] for task in stack.api.task_instances(dag_id, run_id)}
 
 
 def ours(settings) -> list[psutil.Process]:
@@ -155,7 +116,8 @@ def test_mlflow_shows_its_page(stack):
 
 
 def test_airflows_own_command_works_on_the_stack(stack, capfd):
-    assert run_airflow(stack.settings, ["dags", "details", "train_flights", "-o", "json"]) == 0
+    with untraced():
+        assert run_airflow(stack.settings, ["dags", "details", "train_flights", "-o", "json"]) == 0
 
     assert "train_flights" in capfd.readouterr().out
 
@@ -209,14 +171,6 @@ def test_four_ways_to_start_a_night_three_times_each_are_one_night(stack, runtim
     assert scored == {night}
 
 
-def runs_of(stack, dag_id: str, run_type: str) -> list[Run]:
-    return [run for run in stack.api.dag_runs(dag_id) if run["run_type"] == run_type]
-
-
-def ended(runs: list[Run]) -> list[Run]:
-    return [run for run in runs if run["state"] in DONE]
-
-
 def say_arrived(stack, dataset: str, night: str) -> None:
     """Emit the event by which another system says that a night's data is there."""
     found = stack.api._send("GET", "/assets", params={"name_pattern": f"{dataset}/arrived"}).json()
@@ -256,13 +210,13 @@ def test_history_leads_to_a_first_challenger_that_waits_for_a_person(stack, runt
     stack.api.trigger("ingest_bikes", "history", conf={"first": first, "last": last})
     assert run_of(stack, "ingest_bikes", "history")["state"] == "success"
     detail = question(stack, 1)
-    assert runtime.ledger.champion("bikes") is None
+    assert runtime.ledger.champions.present("bikes") is None
     assert runtime.ledger.latest(TrainingRecord, "bikes").model_version == "1"
     run_id = detail["task_instance"]["dag_run_id"]
     assert task_states(stack, "promote_bikes", run_id)["promote"] in ("None", None)
     stack.api.answer("promote_bikes", run_id, detail["task_instance"]["task_id"], "Approve")
     assert run_of(stack, "promote_bikes", run_id)["state"] == "success"
-    champion = runtime.ledger.champion("bikes")
+    champion = runtime.ledger.champions.present("bikes")
     assert champion.model_version == "1"
     assert "admin" in champion.actor
     # The new champion scores the night that it was made for.
@@ -336,7 +290,7 @@ def test_a_bad_night_has_a_clear_outcome(stack, runtime, night, state, n_publish
     assert words in f"{quarantined['reasons'].to_pylist()} {verdict.reasons}"
 
 
-def test_a_training_killed_by_kill_9_is_tried_again_and_a_person_may_refuse_it(stack, runtime):
+def test_a_training_killed_by_kill_9_is_tried_again(stack, runtime):
     night = files.NIGHT_AFTER
     chain_end(stack, night)
     form = {"night": night, "first": "2011-01-03", "reason": "a look at shorter history"}
@@ -355,15 +309,130 @@ def test_a_training_killed_by_kill_9_is_tried_again_and_a_person_may_refuse_it(s
     assert [record.model_version for record in versions] == ["1", "2"]
     assert versions[-1].trained.reason == "a look at shorter history"
 
-    detail = question(stack, 2)
-    run_id = detail["task_instance"]["dag_run_id"]
-    stack.api.answer("promote_bikes", run_id, detail["task_instance"]["task_id"], "Reject")
-    assert run_of(stack, "promote_bikes", run_id)["state"] == "success"
-    assert task_states(stack, "promote_bikes", run_id)["promote"] == "skipped"
-    assert runtime.ledger.champion("bikes").model_version == "1"
+
+def shadow_gate(runtime: Runtime) -> GateResult:
+    """Return what the newest gates of v2 say of its nights in the shadow."""
+    record = runtime.ledger.latest(GateRecord, "bikes", subject="2")
+    return next(gate for gate in record.gates if gate.name == "better_in_shadow")
+
+
+def test_a_challenger_goes_into_the_shadow_before_its_gates(stack, runtime):
+    def sent() -> Run | None:
+        return next(iter(ended(runs_of(stack, "promote_bikes", "asset_triggered")[1:])), None)
+
+    run = wait_for(sent, "promotion that sends v2 into the shadow")
+    states = task_states(stack, "promote_bikes", run["dag_run_id"])
+    assert (run["state"], states) == (
+        "success",
+        {"gate": "success", "approve": "skipped", "promote": "skipped"},
+    )
+    tasks = stack.api.task_instances("promote_bikes", run["dag_run_id"])
+    (log,) = ["\n".join(stack.api.task_log(task)) for task in tasks if task["task_id"] == "gate"]
+    assert "v2 has scored 0 of 2 nights in the shadow of v1" in log
+    assert runtime.ledger.latest(GateRecord, "bikes", subject="2") is None
+    assert [s.model_version for _, s in waiting_challengers("bikes", runtime=runtime)] == ["2"]
+
+
+def test_its_nights_are_scored_in_the_shadow_and_the_gates_follow_with_live_labels(stack, runtime):
+    nights = [*files.SHADOW_NIGHTS, files.LABELS_NIGHT]
+    for night in nights:
+        stack.api.trigger("ingest_bikes", f"shadow-{night}", partition_key=night)
+        chain_end(stack, night)
+    question(stack, 2)
+    beside = runtime.ledger.history(ShadowScoringRecord, "bikes", subject="2")
+    assert [(s.partition_key, s.beside, s.n_rows) for s in beside] == [
+        (night, "1", ROWS_A_DAY) for night in files.SHADOW_NIGHTS
+    ]
+    public = runtime.lake.read("bikes", "predictions", partitions=nights, columns=["model_version"])
+    assert public["model_version"].unique().to_pylist() == ["1"], "nobody is given what the shadow says"
+    gate = shadow_gate(runtime)
+    assert gate.is_passed
+    assert gate.details["nights"] == list(files.SHADOW_NIGHTS)
+    assert "2 nights in the shadow" in gate.observed
+
+
+def test_the_evidence_is_beside_the_buttons_and_the_link_leads_to_the_card(stack):
+    body = question(stack, 2)["body"]
+    assert "| better_in_shadow | " in body
+    assert body.count("| yes |") >= 10
+    (address,) = re.findall(r"\]\((http\S+/holdfast/models/bikes/2)\)", body)
+    assert address.startswith(stack.state.api_url)
+    with httpx.Client(timeout=PATIENCE_SECONDS) as person:
+        assert person.get(address).status_code == 401
+        page = person.get(address, headers=stack.api._authorise())
+    assert page.status_code == 200
+    assert "better_in_shadow" in page.text
+
+
+def test_a_person_refuses_it_on_airflows_page_with_the_evidence_above_the_buttons(stack):
+    asked = question(stack, 2)["task_instance"]
+    place = f"/dags/promote_bikes/runs/{quote(asked['dag_run_id'], safe='')}/tasks/approve/required_actions"
+    with open_chromium() as browser:
+        password = read_password(stack.settings)
+        page = log_in(browser, stack.state.api_url, user=USER, password=password).new_page()
+        page.goto(place)
+        page.get_by_text("Make bikes v2 the champion?").wait_for()
+        live = page.get_by_role("row", name="better_in_shadow").first
+        assert "2 nights in the shadow" in live.inner_text()
+        card = page.get_by_role("link", name="The whole card, and what made v2")
+        assert card.get_attribute("href") == f"{stack.state.api_url}/holdfast/models/bikes/2"
+        assert page.get_by_role("button", name="Approve", exact=True).is_enabled()
+        page.locator("[name=element_reason]").fill("not before the audit")
+        page.get_by_role("button", name="Reject", exact=True).click()
+        assert run_of(stack, "promote_bikes", asked["dag_run_id"])["state"] == "success"
+    assert task_states(stack, "promote_bikes", asked["dag_run_id"])["promote"] == "skipped"
+
+
+def test_the_refusal_and_its_reason_are_on_record(runtime):
+    assert runtime.ledger.champions.present("bikes").model_version == "1"
+    said = runtime.ledger.latest(ApprovalRecord, "bikes", subject="2")
+    assert said.sentence == "rejected by admin: not before the audit"
+    assert said.evidence_digest == runtime.ledger.latest(GateRecord, "bikes", subject="2").digest
 
 
 def test_a_rollback_without_a_champion_before_says_so_and_changes_nothing(stack, runtime):
     stack.api.trigger("rollback_bikes", "nowhere", conf={"reason": "a bad feeling"})
     assert run_of(stack, "rollback_bikes", "nowhere")["state"] == "failed"
-    assert len(runtime.ledger.champion_history("bikes")) == 1
+    assert len(runtime.ledger.champions.history("bikes")) == 1
+
+
+def test_what_live_labels_do_not_show_is_refused_with_the_evidence(stack, runtime):
+    params = stack.settings.params
+    before = params.read_text()
+    raised = yaml.safe_load(before)
+    raised["datasets"]["bikes"]["promotion"] |= {"mode": "superior", "min_gain": 1000.0}
+    params.write_text(yaml.safe_dump(raised))
+    try:
+        form = {"night": files.NIGHT_AFTER, "model_version": "2"}
+        stack.api.trigger("promote_bikes", "raised-bar", conf=form)
+        assert run_of(stack, "promote_bikes", "raised-bar")["state"] == "success"
+    finally:
+        params.write_text(before)
+    states = task_states(stack, "promote_bikes", "raised-bar")
+    assert (states["approve"], states["promote"]) == ("skipped", "skipped"), "nobody is asked about a refusal"
+    gate = shadow_gate(runtime)
+    assert not gate.is_passed
+    assert gate.details["nights"] == list(files.SHADOW_NIGHTS)
+    assert gate.required.startswith("a true gain above 1e+03 on live labels")
+    assert runtime.ledger.champions.present("bikes").model_version == "1"
+
+
+def test_approved_it_is_champion_by_that_person_and_the_one_before_goes_into_the_shadow(stack, runtime):
+    form = {"night": files.NIGHT_AFTER, "model_version": "2"}
+    stack.api.trigger("promote_bikes", "once-more", conf=form)
+    asked = question(stack, 3)["task_instance"]
+    assert asked["dag_run_id"] == "once-more"
+    why = {"reason": "the audit is over"}
+    stack.api.answer("promote_bikes", "once-more", asked["task_id"], "Approve", form=why)
+    assert run_of(stack, "promote_bikes", "once-more")["state"] == "success"
+    move = runtime.ledger.champions.present("bikes")
+    assert (move.model_version, move.previous_version, move.actor) == ("2", "1", "admin")
+    assert ": the audit is over (passed " in move.reason
+    assert runtime.ledger.find(GateRecord, "bikes", move.evidence_digest).is_passed
+    night = files.WATCHED_NIGHT
+    stack.api.trigger("ingest_bikes", "watched", partition_key=night)
+    chain_end(stack, night)
+    beside = runtime.ledger.latest(ShadowScoringRecord, "bikes", night)
+    assert (beside.model_version, beside.beside, beside.n_rows) == ("1", "2", ROWS_A_DAY)
+    watched = wait_for(lambda: runtime.ledger.latest(WatchRecord, "bikes", night), "look of the watch")
+    assert (watched.model_version, watched.former_version, watched.verdict) == ("2", "1", "watching")

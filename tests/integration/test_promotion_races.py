@@ -37,7 +37,7 @@ def test_eight_promotions_of_one_challenger_are_one_move(rivals: Runtime) -> Non
     answers = without_errors(at_once(rivals, [promoting("2")] * 8))
     assert answers == [answers[0]] * 8
     assert answers[0]["is_promoted"]
-    assert [move.model_version for move in rivals.ledger.champion_history(DATASET)] == ["2"]
+    assert [move.model_version for move in rivals.ledger.champions.history(DATASET)] == ["2"]
     assert rivals.registry.alias(DATASET, CHAMPION) == "2"
 
 
@@ -45,7 +45,7 @@ def test_of_two_challengers_promoted_at_once_the_better_one_ends_as_champion(riv
     for version in ("1", "2"):
         gate(DATASET, version, runtime=rivals)
     without_errors(at_once(rivals, [promoting("1"), promoting("2")] * 4))
-    moves = rivals.ledger.champion_history(DATASET)
+    moves = rivals.ledger.champions.history(DATASET)
     assert [move.sequence for move in moves] == list(range(1, len(moves) + 1))
     assert max(Counter(move.model_version for move in moves).values()) == 1
     assert moves[-1].model_version == "2"
@@ -56,7 +56,7 @@ def test_eight_rollbacks_go_back_once(tmp_path: Path) -> None:
     world = toy_world.open_world(tmp_path, "champions")
     answers = without_errors(at_once(world, [rolling_back()] * 8))
     assert answers == [answers[0]] * 8
-    assert [move.model_version for move in world.ledger.champion_history(DATASET)] == ["1", "2", "1"]
+    assert [move.model_version for move in world.ledger.champions.history(DATASET)] == ["1", "2", "1"]
     assert world.registry.alias(DATASET, CHAMPION) == "1"
 
 
@@ -65,13 +65,13 @@ def test_a_promotion_killed_between_ledger_and_alias_is_finished_by_its_retry(ri
     gate(DATASET, "2", runtime=rivals)
     exit_code = killed_at(rivals, promoting("2"), port="registry", method="set_alias")
     assert exit_code == -signal.SIGKILL
-    (move,) = rivals.ledger.champion_history(DATASET)
+    (move,) = rivals.ledger.champions.history(DATASET)
     assert rivals.registry.alias(DATASET, CHAMPION) is None
     decision = promote(DATASET, "2", runtime=rivals, actor="retry")
     retraining = rivals.ledger.retraining(DATASET, NIGHT)
     assert retraining is not None
     assert (decision.is_promoted, decision.sequence, retraining.status) == (True, move.sequence, "promoted")
-    assert rivals.ledger.champion_history(DATASET) == [move]
+    assert rivals.ledger.champions.history(DATASET) == [move]
     assert rivals.registry.alias(DATASET, CHAMPION) == "2"
 
 

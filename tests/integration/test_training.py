@@ -17,8 +17,11 @@ import yaml
 from pipelines.bundle.files import bundle_digest
 from pipelines.config import PROJECT_ROOT, Params, load_params, load_settings
 from pipelines.errors import ConfigError
+from pipelines.evaluation.plots import TITLES
+from pipelines.pages.document_markdown import document_markdown
 from pipelines.records import TrainedModel, ValidationRecord
 from pipelines.runtime import Runtime
+from pipelines.steps.card import model_card
 from pipelines.steps.ingest import ingest_range
 from pipelines.steps.register import register
 from pipelines.steps.reproduce import reproduce
@@ -273,6 +276,9 @@ def test_dvc_shows_the_plots_and_compares_the_metrics_of_two_trainings(
     assert "evaluation.calibration_error" in compared
     assert not drawn.get("errors")
     assert {"ROC curve", "Precision and recall", "Calibration", "Importance"} <= set(drawn["data"])
+    (curve,) = drawn["data"]["Precision and recall"]
+    lines = {point["field"] for point in curve["content"]["data"]["values"]}
+    assert lines == {"precision", "chance"}, "the naive line stands beside the model's"
 
 
 def test_what_was_measured_is_kept_with_the_version(site: Site, made: Made) -> None:
@@ -286,6 +292,13 @@ def test_what_was_measured_is_kept_with_the_version(site: Site, made: Made) -> N
     assert evaluation.metrics["auc"].value == made.first.metrics["auc"]
     assert made.first.metrics["calibration_error"] == evaluation.calibration.error.value  # type: ignore[union-attr]
     assert runtime.registry.speed("flights", version) is not None
+    plots = runtime.registry.plots("flights", version)
+    assert plots is not None
+    assert {path.name for path in plots.iterdir()} == set(TITLES)
+    assert [path for path in evaluation.plots.values() if not (plots.parent / path).is_file()] == []
+    card = document_markdown(model_card("flights", version, runtime=runtime))
+    assert "ROC curve" in card
+    assert "No search: each candidate was fitted once" in card
 
 
 def test_days_that_two_trainings_share_are_kept_once(site: Site, made: Made) -> None:

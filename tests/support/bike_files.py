@@ -57,12 +57,15 @@ DUPLICATE_NIGHT = "2011-02-12"
 EMPTY_NIGHT = "2011-02-13"
 NARROW_NIGHT = "2011-02-14"
 NIGHT_AFTER = "2011-02-15"
+# A challenger is to score two nights in the shadow; their labels are there with the third.
+SHADOW_NIGHTS, LABELS_NIGHT = ("2011-02-16", "2011-02-17"), "2011-02-18"
+WATCHED_NIGHT = "2011-02-19"
 
 
 def write_bike_files(folder: Path) -> None:
     """Write a file of good days, and one for each night that is bad in a way of its own."""
     folder.mkdir(parents=True)
-    rows = bike_rows(date(2011, 1, 1), 46)
+    rows = bike_rows(date(2011, 1, 1), 50)
     by_day = {day: list(found) for day, found in itertools.groupby(rows, key=lambda row: row[1])}
     text, double = by_day.pop(TEXT_NIGHT), by_day.pop(DUPLICATE_NIGHT)
     del by_day[EMPTY_NIGHT]
@@ -79,7 +82,8 @@ def write_bike_files(folder: Path) -> None:
 
 
 def small_params() -> dict[str, Any]:
-    """Return the shipped params, with `bikes` on those files, quick to train and approved by a person.
+    """Return the shipped params, with `bikes` on those files: quick to train, two nights in the shadow, and
+    approved by a person.
 
     `flights` is scheduled twice a minute.
     """
@@ -95,6 +99,8 @@ def small_params() -> dict[str, Any]:
         "holdout_days": 7,
         "min_days": 20,
     }
+    # After the first champion, challengers are trained by hand alone: what drifts is not what is looked at.
+    bikes["retraining"] = {"cooldown_days": 365}
     # Any challenger may pass: what the test looks at is what a person decides.
-    bikes["promotion"] = {"approval": "human", "mode": "non_inferior", "margin": 1000.0}
+    bikes["promotion"] = {"approval": "human", "mode": "non_inferior", "margin": 1000.0, "shadow_nights": 2}
     return params

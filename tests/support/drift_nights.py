@@ -12,8 +12,8 @@ DATASET = "flights"
 
 def crown(ledger: Ledger, version: str = "1", *, night: str = "2013-03-31") -> None:
     """Make a version the champion, whichever was before."""
-    moves = ledger.champion_history(DATASET)
-    ledger.move_champion(
+    moves = ledger.champions.history(DATASET)
+    ledger.champions.move(
         ChampionMove(
             dataset=DATASET,
             sequence=len(moves) + 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pipelines.records import (
@@ -14,6 +15,7 @@ from pipelines.records import (
     Importance,
     LabelNoise,
     Measured,
+    Selection,
     SliceMeasure,
     Speed,
     StressResult,
@@ -135,3 +137,68 @@ def speed() -> Speed:
         rows_per_second=500_000.0,
         n_rows=100_000,
     )
+
+
+def selection(**changes: Any) -> Selection:
+    """Return what a search over two kinds of model found; ``changes`` replace fields of it."""
+    trials = [
+        trial(0, "stumps", auc=0.7),
+        trial(1, "line", auc=0.6),
+        trial(2, "stumps", {"rate": 0.125, "leaves": 7}, auc=0.74),
+        trial(3, "line", {"penalty": 2.5}, state="pruned"),
+        trial(4, "stumps", {"rate": 3.0}, state="failed", said="it <b>diverged</b>"),
+    ]
+    search = {
+        "metric": "auc",
+        "greater_is_better": True,
+        "best_trial": 2,
+        "n_trials": 5,
+        "n_pruned": 1,
+        "n_failed": 1,
+        "budget": {"trials": 5, "minutes": 20.0, "is_pruned": True},
+        "seed": 77,
+    }
+    plain: dict[str, Any] = {
+        "candidate": "stumps",
+        "validation": {"stumps": {"auc": 0.74, "n": 80.0}, "line": {"auc": 0.6, "n": 80.0}},
+        "n_train_rows": 900,
+        "search": search,
+        "trials": trials,
+    }
+    return Selection.model_validate({**plain, **changes})
+
+
+def trial(
+    number: int,
+    candidate: str,
+    parameters: dict[str, float] | None = None,
+    *,
+    state: str = "complete",
+    said: str = "",
+    **metrics: float,
+) -> dict[str, Any]:
+    """Return one trial of a search, as its record takes it."""
+    return {
+        "number": number,
+        "candidate": candidate,
+        "parameters": parameters or {},
+        "state": state,
+        "n_rounds": 10,
+        "metrics": metrics,
+        "said": said,
+    }
+
+
+PLOTS = {
+    "roc.csv": '"false_positive_rate","true_positive_rate"\n0,0\n0.1,0.5\n1,1\n',
+    "precision_recall.csv": '"recall","precision","chance"\n0.5,0.8,0.3\n1,0.3,0.3\n',
+    "residuals.csv": '"prediction","residual"\n',
+    "by_day.csv": '"partition_key","auc","n"\n"2013-01-09",0.7,100\n"2013-01-10",nan,100\n',
+}
+
+
+def write_plots(folder: Path, plots: dict[str, str] | None = None) -> None:
+    """Write the plots of a binary task, or others, as a training leaves them."""
+    folder.mkdir(parents=True)
+    for name, text in (plots or PLOTS).items():
+        (folder / name).write_text(text)

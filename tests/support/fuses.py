@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pipelines.runtime import Runtime
 # What each port writes with; a kill strikes just before or just after such a call.
 WRITES = {
     "lake": {"replace", "replace_many", "replace_stream", "update"},
-    "ledger": {"record", "move_champion", "update_retraining"},
+    "ledger": {"record", "champions.move", "update_retraining"},
     "registry": {"set_alias", "anchor_head"},
 }
 
@@ -37,18 +38,35 @@ class Fuse:
 
 
 class FusedPort:
-    """A real port whose writes go through a fuse."""
+    """A port whose writes go through a fuse; opened at first use, as a Runtime opens its own.
 
-    def __init__(self, port: object, writes: set[str], fuse: Fuse) -> None:
-        self._port, self._writes, self._fuse = port, writes, fuse
+    MLflow costs more to open than many a step to run, and most steps never ask it.
+    """
+
+    def __init__(self, opened_by: Callable[[], object], writes: set[str], fuse: Fuse) -> None:
+        self._opened_by, self._writes, self._fuse = opened_by, writes, fuse
+
+    @functools.cached_property
+    def _port(self) -> object:
+        return self._opened_by()
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
-        return self._fuse.guard(found) if name in self._writes else found
+        if name in self._writes:
+            return self._fuse.guard(found)
+        nested = {write.removeprefix(f"{name}.") for write in self._writes if write.startswith(f"{name}.")}
+        return FusedPort(found, nested, self._fuse) if nested else found
 
 
 def light(runtime: Runtime, fuse: Fuse) -> None:
     """Have every write of a Runtime's ports go through a fuse."""
     for name, writes in WRITES.items():
         # The cached property's own slot: the step sees the guarded port, and nothing else changes.
-        runtime.__dict__[name] = FusedPort(getattr(runtime, name), writes, fuse)
+        runtime.__dict__[name] = FusedPort(_opener(runtime, name), writes, fuse)
+
+
+def _opener(runtime: Runtime, name: str) -> Callable[[], object]:
+    if name in runtime.__dict__:
+        port: object = runtime.__dict__[name]
+        return lambda: port
+    return functools.partial(getattr(Runtime, name).func, runtime)

@@ -7,7 +7,6 @@ each race, and the moments between races tell who was champion then.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 from fuses import Fuse, light
 from mlflow import MlflowClient
 from toy_world import DATASET, NIGHT
+from warm_processes import warm_processes
 
 from pipelines.config import Params, Settings
 from pipelines.records import (
@@ -38,7 +38,6 @@ from pipelines.runtime import Runtime
 from pipelines.steps.champions import verify_champion
 from pipelines.steps.promote import promote
 
-_HEAVY = ("pipelines.registry.mlflow_registry", "pipelines.steps.promote", "pipelines.scoring.pyfunc_model")
 _SECONDS = 120
 _HEAD_START_SECONDS = 0.05
 # A promotion writes the move, the alias, the head; a look further finds that there is no more.
@@ -91,9 +90,7 @@ def candidates(world: Runtime, n: int) -> list[str]:
 @contextmanager
 def promoters(world: Runtime, n: int) -> Iterator[Crew]:
     """Keep ``n`` processes that promote; those that die are replaced."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*_HEAVY])
-    crew = Crew(world, context, n)
+    crew = Crew(world, warm_processes(), n)
     try:
         yield crew
     finally:
@@ -118,7 +115,7 @@ def race(world: Runtime, crew: Crew, versions: Sequence[str], *, seed: int) -> T
 
 def check(world: Runtime, evidence: GateRecord) -> ChampionMove:
     """Hold the world to what must be so after a race: one move, one chain, one answer everywhere."""
-    moves = world.ledger.champion_history(DATASET)
+    moves = world.ledger.champions.history(DATASET)
     by_it = [move for move in moves if move.evidence_digest == evidence.digest]
     assert len(by_it) == 1, f"v{evidence.model_version} was promoted {len(by_it)} times"
     assert moves[-1] == by_it[0]
@@ -221,7 +218,7 @@ def _tried(model_version: str, runtime: Runtime) -> str:
 
 def _evidence(world: Runtime, version: str) -> GateRecord:
     """Return gates that a candidate has passed against the present champion."""
-    present = world.ledger.champion(DATASET)
+    present = world.ledger.champions.present(DATASET)
     training = world.ledger.latest(TrainingRecord, DATASET, subject=version)
     assert training is not None
     night = shift_partition(NIGHT if present is None else present.partition_key, 1)

@@ -22,8 +22,8 @@ def day(n: int) -> str:
 def crown(runtime: Runtime, *versions: str) -> None:
     """Promote versions one after the other, whatever their gates would say."""
     for version in versions:
-        present = runtime.ledger.champion(DATASET)
-        runtime.ledger.move_champion(
+        present = runtime.ledger.champions.present(DATASET)
+        runtime.ledger.champions.move(
             ChampionMove(
                 dataset=DATASET,
                 sequence=1 if present is None else present.sequence + 1,

@@ -64,7 +64,7 @@ def open_story(root: Path, **overrides: Any) -> Runtime:
     trained = runtime.registry.log_training(described, outputs=outputs, params={}, tags={}, files=files)
     training = {"dataset": DATASET, "partition_key": trained.partition_key, "trained": trained}
     runtime.ledger.record(TrainingRecord(model_version="1", **training))
-    runtime.ledger.move_champion(_first_champion(trained.partition_key))
+    runtime.ledger.champions.move(_first_champion(trained.partition_key))
     return runtime
 
 

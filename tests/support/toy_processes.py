@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 from toy_world import DATASET
+from warm_processes import warm_processes
 
 from pipelines.config import Params, Settings
 from pipelines.records import Record, TrainedModel
@@ -21,8 +21,6 @@ from pipelines.steps.rollback import rollback
 
 Step = Callable[[Runtime], Record]
 _SECONDS = 120
-# The server does not see this folder: it is told the modules that this one imports.
-_HEAVY = ("pipelines.registry.mlflow_registry", "pipelines.steps.promote", "pipelines.scoring.pyfunc_model")
 
 
 def promoting(model_version: str) -> Step:
@@ -42,7 +40,7 @@ def rolling_back() -> Step:
 
 def at_once(runtime: Runtime, steps: list[Step]) -> list[dict[str, Any]]:
     """Run every step in a process of its own, all from one starting signal; return what they returned."""
-    context = _context()
+    context = warm_processes()
     barrier, answers = context.Barrier(len(steps)), context.Queue()
     processes = [
         context.Process(target=_run, args=(step, runtime.settings, runtime.params, barrier, answers))
@@ -58,19 +56,12 @@ def at_once(runtime: Runtime, steps: list[Step]) -> list[dict[str, Any]]:
 
 def killed_at(runtime: Runtime, step: Step, *, port: str, method: str) -> int | None:
     """Run a step in a process that is killed, as by ``kill -9``, where it calls a method of a port."""
-    process = _context().Process(
+    process = warm_processes().Process(
         target=_run_until, args=(step, runtime.settings, runtime.params, port, method)
     )
     process.start()
     process.join(_SECONDS)
     return process.exitcode
-
-
-def _context() -> multiprocessing.context.ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    # The heavy imports are paid once, by the server that the processes are forked from.
-    context.set_forkserver_preload([*_HEAVY])
-    return context
 
 
 def _run(step: Step, settings: Settings, params: Params, barrier: Barrier, answers: Any) -> None:

@@ -76,7 +76,7 @@ class Stumps(NamedTuple):
 
 
 WEAK, STRONG = Stumps((1.5,)), Stumps((-1.0, 0.0, 1.0))
-STRONGER = Stumps((-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5))
+STRONGER = Stumps(tuple(quarter / 4 for quarter in range(-8, 9)))
 
 
 def config(**overrides: Any) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def fill(ledger: Ledger) -> None:
     for back in range(10, 14):
         ledger.record(estimate_score(shift_partition(NIGHT, -back), is_covered=back != 10))
     stamp = now_utc()
-    ledger.move_champion(
+    ledger.champions.move(
         ChampionMove(
             dataset=DATASET,
             sequence=1,

@@ -56,7 +56,7 @@ def make_watched_world(home: Path) -> Runtime:
     params.write_text(yaml.safe_dump({"datasets": {DATASET: _config()}}), encoding="utf-8")
     settings = load_settings({"HOLDFAST_HOME": str(home), "HOLDFAST_PARAMS": str(params)})
     runtime = Runtime(settings=settings, params=load_params(params))
-    runtime.ledger.move_champion(_champion())
+    runtime.ledger.champions.move(_champion())
     reference = _table(20_000, seed=0)
     grid = learn_grid(reference, numeric=list(NUMERIC), categorical=list(CATEGORICAL))
     known = sketch_table(reference, grid)

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: they take their colours from the page, so that they are right in light and dark."""
+"""The charts of drift and performance, as inline SVG."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
+from pipelines.pages.drawing import drawing, tick
 from pipelines.pages.markup import share, shown
 from pipelines.records import ColumnDrift, PerformanceEstimate
 
@@ -42,7 +43,7 @@ def densities(edges: Sequence[float], reference: Sequence[float], current: Seque
     ticks = "".join(
         f'<text x="{xs[0] + _INNER * part / 4:.0f}" y="{base + 17:.0f}" '
         f'text-anchor="{"start" if part == 0 else "end" if part == 4 else "middle"}">'
-        f"{_tick(edges[0] + span * part / 4)}</text>"
+        f"{tick(edges[0] + span * part / 4)}</text>"
         for part in range(5)
     )
     body = (
@@ -102,7 +103,7 @@ def distances(history: Mapping[str, ColumnDrift | None]) -> str:
     level = base - height * floor / top
     parts.append(
         f"{_across('floor', level)}"
-        f'<text x="{_LEFT - 6}" y="{level + 4:.1f}" text-anchor="end">{_tick(floor)}</text>'
+        f'<text x="{_LEFT - 6}" y="{level + 4:.1f}" text-anchor="end">{tick(floor)}</text>'
         f"{_nights(list(history), base)}"
     )
     return _svg("".join(parts), base + 24, "Distance from the reference, night by night")
@@ -155,7 +156,7 @@ class _Scale:
     def grid(self) -> str:
         return "".join(
             f'{_across("axis", self.y(at))}<text x="{_LEFT - 6}" y="{self.y(at) + 4:.1f}" '
-            f'text-anchor="end">{_tick(at)}</text>'
+            f'text-anchor="end">{tick(at)}</text>'
             for at in (self.low, (self.low + self.high) / 2, self.high)
         )
 
@@ -180,10 +181,7 @@ def _across(style: str, y: float) -> str:
 
 
 def _svg(body: str, height: float, name: str) -> str:
-    return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH:.0f} {height:.0f}" role="img" '
-        f'aria-label="{shown(name)}">{body}</svg>'
-    )
+    return drawing(body, width=_WIDTH, height=height, name=name)
 
 
 def _steps(xs: Sequence[float], ys: Sequence[float], base: float) -> str:
@@ -204,10 +202,6 @@ def _nights(nights: Sequence[str], base: float) -> str:
         f'text-anchor="{anchors.get(index, "middle")}">{shown(nights[index], 20)}</text>'
         for index in chosen
     )
-
-
-def _tick(value: float) -> str:
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _finite(value: float) -> float:

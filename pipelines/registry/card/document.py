@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pipelines.pages.document import Document, Mark, Prose, Section
 from pipelines.pages.places import Places
+from pipelines.registry.card.curves import curves_section
 from pipelines.registry.card.facts import CardFacts
 from pipelines.registry.card.fared import fared_section
-from pipelines.registry.card.judged import DECIDED, GATES, decisions_section, gates_section
+from pipelines.registry.card.found import found_section
+from pipelines.registry.card.judged import DECIDED, GATES, decisions_section, gates_section, lead
 from pipelines.registry.card.made import made_section, use_section
 from pipelines.registry.card.measured import QUALITY, measured_sections
 from pipelines.registry.card.robust import robust_sections
@@ -22,19 +24,23 @@ def card_document(facts: CardFacts, *, places: Places | None = None) -> Document
         Where its links lead; the card that is attached to a version has none.
     """
     if facts.evaluation is None:
-        unmeasured = Prose(f"Not measured: {facts.unmeasured}", "info")
+        unmeasured = Prose(f"Not measured: {facts.missing.get('evaluation', 'no reason is known.')}", "info")
         measured = [Section(QUALITY, [unmeasured])]
     else:
-        measured = [*measured_sections(facts.evaluation), *robust_sections(facts.evaluation, facts.speed)]
+        quality, *others = measured_sections(facts.evaluation)
+        curves = curves_section(facts.evaluation, facts.plots, facts.missing.get("plots", ""))
+        measured = [quality, curves, *others, *robust_sections(facts.evaluation, facts.speed)]
     sections = [
         use_section(facts),
         *measured,
         fared_section(facts),
         decisions_section(facts, places),
         gates_section(facts),
+        found_section(facts.selection, facts.missing.get("selection", "no reason is known.")),
         made_section(facts),
     ]
-    return Document(f"{facts.dataset} v{facts.model_version}", sections, marks=_marks(facts))
+    title = f"{facts.dataset} v{facts.model_version}"
+    return Document(title, sections, marks=_marks(facts), lead=lead(facts))
 
 
 def card_summary(card: Document) -> Document:

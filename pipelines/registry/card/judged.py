@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from pipelines.pages.document import Block, Cell, Link, Mark, Prose, Section, Table
+from pipelines.pages.document import Block, Bullets, Cell, Fact, Facts, Link, Mark, Prose, Section, Table
 from pipelines.pages.places import Places
 from pipelines.records import ChampionMove, GateRecord
 from pipelines.registry.card.facts import CardFacts
 from pipelines.registry.decided import details_table, gates_table, short, stamp
 
+_LEAD_CHARS = 240
 GATES, DECIDED = "What its gates found", "When it was champion"
 _VERBS = {"promote": "promoted", "rollback": "brought back"}
+
+
+def lead(facts: CardFacts) -> list[Prose]:
+    """Return what a person looks for first: why it was refused, and what people said of it last."""
+    told = [Prose(facts.said[-1], "info")] if facts.said else []
+    failed = [gate for gate in facts.gates[-1].gates if not gate.is_passed] if facts.gates else []
+    if failed:
+        why = "; ".join(f"{gate.name} ({gate.observed[:_LEAD_CHARS]})" for gate in failed)
+        told.insert(0, Prose(f"Refused by {why}.", "critical"))
+    return told
 
 
 def gates_section(facts: CardFacts) -> Section:
@@ -62,8 +73,10 @@ def decisions_section(facts: CardFacts, places: Places | None) -> Section:
     else:
         rows = [_span_row(move, following) for move, following in spans]
         blocks = [Table(("from", "until", "by", "why", "evidence"), rows)]
+    if facts.said:
+        blocks.append(Bullets(facts.said))
     if places is not None:
-        blocks.append(Table(("All champions",), [[_all(facts, places)]]))
+        blocks.append(Facts([Fact("of this dataset", Link("all champions", places.models(facts.dataset)))]))
     return Section(DECIDED, blocks)
 
 
@@ -76,7 +89,3 @@ def _span_row(move: ChampionMove, following: ChampionMove | None) -> list[Cell]:
         move.reason or "no reason given",
         short(move.evidence_digest),
     ]
-
-
-def _all(facts: CardFacts, places: Places) -> Cell:
-    return Link(f"of {facts.dataset}", places.models(facts.dataset))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pipelines.pages.document import Block, Cell, Facts, Mark, Prose, Section, Table
+from pipelines.pages.document import Block, Cell, Chart, Facts, Mark, Prose, Section, Series, Table
 from pipelines.pages.markup import probability, share
-from pipelines.records import Evaluation, SliceMeasure
+from pipelines.records import CalibrationMeasure, Evaluation, SliceMeasure
 from pipelines.registry.card.figures import also_not_measured, fact, figure, measured, not_measured, where
 
 QUALITY = "How good it is"
 _MAX_SLICES = 40
+_LEFT_OUT = (
+    "Not measured are levels that have too few rows for the measure (fewer than 50, or than 10 of the kind "
+    "that it counts), or are not among the 20 most frequent: how it treats those, this table does not say."
+)
 
 
 def measured_sections(evaluation: Evaluation) -> list[Section]:
@@ -65,11 +69,23 @@ def _calibration(evaluation: Evaluation) -> Section:
             fact("intercept", found.intercept, "0 is right"),
         ]
     )
-    bins = [[figure(b.mean_prediction), figure(b.mean_target), f"{b.n}"] for b in found.bins]
+    return Section(title, [facts, _bins(found), *also_not_measured(evaluation, "calibration")])
+
+
+def _bins(found: CalibrationMeasure) -> Chart:
+    """Draw what was predicted against what happened, bin by bin."""
+    points = [(part.mean_prediction, part.mean_target) for part in found.bins]
+    ends = [value for point in points for value in point] or [0.0]
+    right = [(end, end) for end in (min(ends), max(ends))]
+    rows = [[figure(b.mean_prediction), figure(b.mean_target), f"{b.n}"] for b in found.bins]
     head = ("predicted", "happened", "rows")
-    caption = f"Of {found.of}, in bins of like predictions"
-    blocks: list[Block] = [facts, Table(head, bins, numbers=head, caption=caption)]
-    return Section(title, [*blocks, *also_not_measured(evaluation, "calibration")])
+    return Chart(
+        f"{found.of[:1].upper()}{found.of[1:]}, in bins of like predictions",
+        "predicted, on average",
+        "happened, on average",
+        [Series("a bin", points, "dots"), Series("predictions mean what they say", right, "naive")],
+        Table(head, rows, numbers=head),
+    )
 
 
 def _slices(evaluation: Evaluation) -> Section:
@@ -121,10 +137,12 @@ def _fairness(evaluation: Evaluation) -> Section:
             measured(found.gap),
             f"{found.highest_level}: {figure(found.highest)}",
             f"{found.lowest_level}: {figure(found.lowest)}",
-            f"{found.n_levels}" + (f" (and {found.n_left_out} too small)" if found.n_left_out else ""),
+            f"{found.n_levels}" + (f", {found.n_left_out} more not measured" if found.n_left_out else ""),
         ]
         for found in evaluation.fairness
     ]
     head = ("column", "measure", "widest gap", "highest", "lowest", "levels")
-    table = Table(head, rows, numbers=("widest gap",))
-    return Section(title, [table, *also_not_measured(evaluation, "fairness")])
+    blocks: list[Block] = [Table(head, rows, numbers=("widest gap",))]
+    if any(found.n_left_out for found in evaluation.fairness):
+        blocks.append(Prose(_LEFT_OUT))
+    return Section(title, [*blocks, *also_not_measured(evaluation, "fairness")])

@@ -8,6 +8,7 @@ from pipelines.config import PromotionConfig
 from pipelines.records import ChampionMove, GateResult
 from pipelines.registry.gates.comparison import share_of_risk
 from pipelines.registry.gates.words import named, ordinal
+from pipelines.registry.watching import WATCH
 
 
 def challenger_is_not_champion(model_version: str, champion: ChampionMove | None) -> GateResult:
@@ -24,8 +25,8 @@ def challenger_is_not_champion(model_version: str, champion: ChampionMove | None
 def not_rolled_back(model_version: str, moves: Sequence[ChampionMove]) -> GateResult:
     """Ask that nobody has taken this very version out of the champion's place.
 
-    A person who rolls back knows something that the holdout does not. Only a person brings such a
-    version back: by a rollback that names it.
+    A person who rolls back knows something that the holdout does not, and so does the watch, which has seen
+    live labels. Only a person brings such a version back: by a rollback that names it.
 
     Parameters
     ----------
@@ -35,14 +36,14 @@ def not_rolled_back(model_version: str, moves: Sequence[ChampionMove]) -> GateRe
     about = [move for move in moves if model_version in (move.model_version, move.previous_version)]
     last = about[-1] if about else None
     withdrawn = last is not None and last.action == "rollback" and last.previous_version == model_version
-    return GateResult(
-        name="not_rolled_back",
-        is_passed=not withdrawn,
-        observed=f"rolled back by {last.actor}: {last.reason}"
-        if withdrawn and last
-        else "never, or brought back",
-        required="not taken back by a person",
-    )
+    if last is None or not withdrawn:
+        observed = "never, or brought back"
+        required = "taken back by neither a person nor the watch"
+    else:
+        is_watch = last.actor == WATCH
+        observed = f"rolled back by {'the watch' if is_watch else last.actor}: {last.reason}"
+        required = f"not taken back by {'the watch' if is_watch else 'a person'}"
+    return GateResult(name="not_rolled_back", is_passed=not withdrawn, observed=observed, required=required)
 
 
 def holdout_reuse(

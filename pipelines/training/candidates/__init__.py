@@ -8,11 +8,8 @@ import pyarrow as pa
 
 from pipelines.config import DatasetConfig
 from pipelines.features.encoding import Encoding
-from pipelines.training.candidates.boosted_trees import fit_boosted_trees
 from pipelines.training.candidates.calibration import calibrate, calibration_slice
-from pipelines.training.candidates.embedding_network import fit_embedding_network
 from pipelines.training.candidates.fitted import FitOptions, FittedCandidate, read_examples
-from pipelines.training.candidates.linear_model import fit_linear_model
 from pipelines.training.candidates.parameters import PARAMETERS, Parameter, complete
 from pipelines.training.candidates.threads import limited_threads
 
@@ -24,12 +21,6 @@ __all__ = [
     "calibration_slice",
     "fit_candidate",
 ]
-
-_FITS = {
-    "hist_gradient_boosting": fit_boosted_trees,
-    "embedding_network": fit_embedding_network,
-    "linear_model": fit_linear_model,
-}
 
 
 def fit_candidate(
@@ -68,14 +59,30 @@ def fit_candidate(
         If there are no rows, a target is missing, or ``train`` holds one class only.
     """
     options = FitOptions(seed, complete(name, parameters), dict(parameters or {}), on_round or _say_nothing)
+    fit = _fit_of(name)
     with limited_threads(config.training.n_threads):
-        return _FITS[name](
+        return fit(
             read_examples(train, config, encoding),
             read_examples(valid, config, encoding, is_for_validation=True),
             config=config,
             encoding=encoding,
             options=options,
         )
+
+
+def _fit_of(name: str) -> Callable[..., FittedCandidate]:
+    """Return what fits a kind of model; scikit-learn and torch are imported for the kinds that need them."""
+    if name == "hist_gradient_boosting":
+        from pipelines.training.candidates.boosted_trees import fit_boosted_trees
+
+        return fit_boosted_trees
+    if name == "linear_model":
+        from pipelines.training.candidates.linear_model import fit_linear_model
+
+        return fit_linear_model
+    from pipelines.training.candidates.embedding_network import fit_embedding_network
+
+    return fit_embedding_network
 
 
 def _say_nothing(_round: int, _loss: float) -> None:

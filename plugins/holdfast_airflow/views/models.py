@@ -6,7 +6,7 @@ from pipelines.errors import ConfigError, NotReadyError
 from pipelines.pages.document import Document, Prose
 from pipelines.pages.document_page import document_page
 from pipelines.pages.places import Places
-from pipelines.registry.models_page import models_page, question_form
+from pipelines.registry.models_page import ROW_QUESTION, models_page, question_form
 from pipelines.registry.row_document import row_document
 from pipelines.runtime import Runtime
 from pipelines.steps.card import model_card
@@ -62,5 +62,5 @@ def row(runtime: Runtime, dataset: str, row_id: str | None) -> tuple[str, bool] 
         ("Models", places.models(dataset)),
         ("Row", None),
     ]
-    form = question_form("row", "Explain the row, by its row_id", row_id, places.row(dataset))
-    return document_page(document, trail=trail, form=form), is_found
+    form = question_form("row", ROW_QUESTION, row_id, places.row(dataset))
+    return document_page(document, trail=trail, form=f'<div class="card asks">{form}</div>'), is_found

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import toy_world
 import yaml
+from drift_nights import verdict
 from toy_world import DATASET, LAST_LABELLED, NIGHT
 from typer.testing import CliRunner, Result
 
@@ -50,7 +51,7 @@ def test_the_history_and_who_was_champion_are_told(world: Runtime) -> None:
 
 def test_a_changed_record_is_said_to_be_broken_by_words_and_status(world: Runtime) -> None:
     assert "Every move and its evidence is what was written" in run("champion", "verify", DATASET).output
-    champion = world.ledger.champion(DATASET)
+    champion = world.ledger.champions.present(DATASET)
     assert champion is not None
     told = ChainHead(sequence=champion.sequence + 1, digest="f" * 64)
     world.registry.anchor_head(DATASET, told)
@@ -78,3 +79,12 @@ def test_a_rollback_scores_nights_again_in_one_go_and_once(world: Runtime) -> No
     assert "1 night(s) scored again (60 rows), 0 were its own already." in run(*words).output
     again = run("rescore", DATASET, LAST_LABELLED, "--reason", "odd")
     assert "0 night(s) scored again (0 rows), 1 were its own already." in again.output
+
+
+def test_a_night_that_can_not_be_monitored_again_is_named(world: Runtime) -> None:
+    score(DATASET, LAST_LABELLED, runtime=world)
+    world.ledger.record(verdict(LAST_LABELLED, version="2", dataset=DATASET))
+    output = run("rollback", DATASET, "--reason", "odd", "--rescore", LAST_LABELLED).output
+    assert "1 night(s) scored again" in output
+    # The toy's models have no reference to judge by.
+    assert f"{LAST_LABELLED} could not be monitored again: The reference" in output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from pipelines.cli.main import app
 from pipelines.runtime import Runtime
 from pipelines.steps.score import score
+from pipelines.steps.shadow_state import await_shadow
 
 
 @pytest.fixture
@@ -54,3 +56,23 @@ def test_where_nothing_is_in_the_shadow_that_is_said(world: Runtime) -> None:
     crown(world, "1")
     assert run("shadow", DATASET, day(1)) == "No version of toy is in the champion's shadow.\n"
     assert run("watch", DATASET, day(1)).startswith(f"{day(1)}: v1 is watched against v2; no night")
+
+
+def test_a_challenger_is_listed_taken_out_and_let_in_again(
+    world: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USER", "ada")
+    assert run("challenger", "list", DATASET) == "No challenger of toy waits in the champion's shadow.\n"
+    changed = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    changed["datasets"][DATASET]["promotion"]["shadow_nights"] = 3
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed))
+    third = toy_world.challenge(world, tmp_path / "third", toy_world.STRONGER)
+    await_shadow(DATASET, third, runtime=Runtime.load())
+    assert run("challenger", "list", DATASET).startswith("v3 has scored 0 of 3 nights in the shadow of v2;")
+    out = run("challenger", "withdraw", DATASET, third, "--reason", "odd features")
+    assert re.match(r"toy v3 is out of the champion's shadow, by ada at .* UTC: odd features\nUndo: ", out)
+    assert "taken out of the shadow by ada: odd features." in run("challenger", "list", DATASET)
+    (state,) = json.loads(run("challenger", "list", DATASET, "--json"))
+    assert state["withdrawal"]["is_withdrawn"]
+    back = run("challenger", "resume", DATASET, third, "--reason", "they are right", "--actor", "bob")
+    assert back == "toy v3 may score in the champion's shadow again, by bob: they are right\n"

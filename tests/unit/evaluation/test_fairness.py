@@ -60,6 +60,30 @@ def test_other_tasks_have_measures_of_their_own(task: str, measures: set[str]) -
     assert {gap.threshold for gap in gaps.values()} == {None}
 
 
+def test_levels_that_are_too_rare_or_too_many_to_be_measured_are_counted() -> None:
+    rows = scored_rows.rows_of("binary")
+    n = rows.num_rows
+    # Two common levels, one with 60 rows of which none happened, one with 40 rows, and a null.
+    levels = np.where(np.arange(n) % 2 == 0, "a", "b").astype(object)
+    never = np.flatnonzero(rows["y"].to_numpy() == 0)[:60]
+    levels[never] = "never"
+    levels[np.setdiff1d(np.arange(n), never)[:40]] = "rare"
+    levels[-1] = None
+    many = [f"level {place % 24}" for place in range(n)]
+    rows = rows.append_column("level", pa.array(levels, pa.string())).append_column("many", pa.array(many))
+    holdout = scored_rows.holdout_of(
+        rows, scored_rows.model_of("binary")(rows), scored_rows.config_of("binary")
+    )
+
+    gaps, many_gaps = _gaps(holdout, "level"), _gaps(holdout, "many")
+
+    assert (gaps["selection_rate"].n_levels, gaps["selection_rate"].n_left_out) == (3, 2)
+    assert (gaps["true_positive_rate"].n_levels, gaps["true_positive_rate"].n_left_out) == (2, 3)
+    assert (gaps["auc"].n_levels, gaps["auc"].n_left_out) == (2, 3)
+    assert (many_gaps["bias"].n_levels, many_gaps["bias"].n_left_out) == (20, 4)
+    assert _gaps(holdout, "site")["bias"].n_left_out == _gaps(holdout, "z")["bias"].n_left_out == 0
+
+
 def test_a_column_with_one_group_or_none_is_told() -> None:
     rows = scored_rows.rows_of("binary")
     rows = rows.append_column("lonely", pa.repeat("only", rows.num_rows))

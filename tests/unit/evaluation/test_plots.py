@@ -59,6 +59,14 @@ def test_precision_at_each_recall_is_that_of_the_first_score_that_reaches_it() -
         assert found["precision"][place] == pytest.approx(precision[reached])
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_whoever_guesses_has_the_precision_of_the_share_of_the_class(task: str) -> None:
+    holdout = _scored(task)
+    chance = precision_recall_table(holdout)["chance"].to_numpy()
+    share = holdout.target.mean() if task == "binary" else 1 / len(scored_rows.CLASSES)
+    assert chance == pytest.approx(np.full(200, share))
+
+
 def test_residuals_are_what_happened_less_what_was_said() -> None:
     holdout = _scored("regression")
 

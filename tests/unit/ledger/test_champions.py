@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from sqlalchemy import text
+from tampering import drop_triggers, tamper
 
 from pipelines.errors import IntegrityError
 from pipelines.ledger.champions import request_digest
@@ -59,19 +60,10 @@ def fill(ledger: Ledger) -> list[ChampionMove]:
     for sequence, version in ((1, "1"), (2, "2")):
         evidence = gates(version, sequence)
         ledger.record(evidence)
-        moves.append(ledger.move_champion(promotion(sequence, version, evidence.digest)))
+        moves.append(ledger.champions.move(promotion(sequence, version, evidence.digest)))
     back = promotion(3, "1", "", action="rollback", previous_version="2", reason="odd")
     back = back.model_copy(update={"evidence_digest": request_digest(back)})
-    return [*moves, ledger.move_champion(back)]
-
-
-def execute(url: str, *statements: str) -> None:
-    """Change the database behind the ledger's back."""
-    engine = sqlalchemy.create_engine(url)
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
+    return [*moves, ledger.champions.move(back)]
 
 
 def problems(ledger: Ledger, anchor: ChainHead | None = None) -> list[tuple[int, str]]:
@@ -83,7 +75,7 @@ def problems(ledger: Ledger, anchor: ChainHead | None = None) -> list[tuple[int,
 def test_moves_as_they_were_written_verify(ledger: Ledger) -> None:
     assert problems(ledger) == []
     moves = fill(ledger)
-    assert ledger.champion_history(DATASET) == moves
+    assert ledger.champions.history(DATASET) == moves
     assert problems(ledger, head_of(moves[-1])) == []
     assert problems(ledger, head_of(moves[0])) == []
     assert ledger.champions.verify(DATASET).head == head_of(moves[-1])
@@ -131,14 +123,14 @@ def test_what_was_changed_is_found(
     ledger: Ledger, url: str, statement: str, sequence: int, said: str
 ) -> None:
     head = head_of(fill(ledger)[-1])
-    execute(url, statement)
+    tamper(url, statement)
     assert any(found == sequence and said in problem for found, problem in problems(ledger, head))
 
 
 def test_moves_that_changed_places_are_found(ledger: Ledger, url: str) -> None:
     fill(ledger)
     swap = ((1, 9), (2, 1), (9, 2))
-    execute(url, *(f"UPDATE champions SET sequence = {to} WHERE sequence = {at}" for at, to in swap))
+    tamper(url, *(f"UPDATE champions SET sequence = {to} WHERE sequence = {at}" for at, to in swap))
     assert {sequence for sequence, _ in problems(ledger)} >= {1, 2}
 
 
@@ -146,8 +138,8 @@ def test_a_move_that_is_put_in_is_found(ledger: Ledger) -> None:
     fill(ledger)
     forged = gates("9", 4, is_passed=False)
     ledger.record(forged)
-    ledger.move_champion(promotion(4, "9", forged.digest))
-    ledger.move_champion(promotion(5, "8", "made up"))
+    ledger.champions.move(promotion(4, "9", forged.digest))
+    ledger.champions.move(promotion(5, "8", "made up"))
     found = dict(problems(ledger))
     assert "not passed" in found[4]
     assert "not in the ledger" in found[5]
@@ -160,6 +152,8 @@ def test_every_single_byte_counts(tmp_path: Path) -> None:
     engine = sqlalchemy.create_engine(url)
     with engine.connect() as connection:
         connection.execute(text("PRAGMA synchronous=OFF"))
+        drop_triggers(connection)
+        connection.commit()
         rows = connection.execute(text("SELECT * FROM champions WHERE sequence = 2")).mappings().one()
     n_changes = 0
     for column, value in rows.items():
@@ -183,16 +177,16 @@ def test_a_time_that_reads_the_same_but_is_written_otherwise_is_found(tmp_path: 
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     ledger = Ledger(url)
     fill(ledger)
-    execute(url, "UPDATE champions SET moved_at = replace(moved_at, ' ', 'T') WHERE sequence = 2")
+    tamper(url, "UPDATE champions SET moved_at = replace(moved_at, ' ', 'T') WHERE sequence = 2")
     assert [(n, "time was changed" in problem) for n, problem in problems(ledger)] == [(2, True)]
     ledger.close()
 
 
 def test_a_move_that_can_not_be_read_stops_whoever_needs_it(ledger: Ledger, url: str) -> None:
     fill(ledger)
-    execute(url, "UPDATE champions SET action = 'promotf' WHERE sequence = 3")
+    tamper(url, "UPDATE champions SET action = 'promotf' WHERE sequence = 3")
     with pytest.raises(IntegrityError, match="champion verify"):
-        ledger.champion(DATASET)
+        ledger.champions.present(DATASET)
 
 
 def test_who_was_champion_at_a_moment(ledger: Ledger) -> None:
@@ -223,8 +217,8 @@ def test_who_was_champion_for_a_night(ledger: Ledger, night: str, sequence: int 
 
 
 def test_a_clock_that_was_set_back_does_not_turn_moves_around(ledger: Ledger) -> None:
-    first = ledger.move_champion(promotion(1, "1", "a"))
-    second = ledger.move_champion(promotion(2, "2", "b", moved_at=FIRST_AT - timedelta(days=9)))
+    first = ledger.champions.move(promotion(1, "1", "a"))
+    second = ledger.champions.move(promotion(2, "2", "b", moved_at=FIRST_AT - timedelta(days=9)))
     assert second.moved_at == first.moved_at + timedelta(microseconds=1)
     assert ledger.champions.at(DATASET, moment=second.moved_at) == second
 
@@ -245,7 +239,7 @@ def make_old(url: str) -> None:
     timestamp = "TIMESTAMP WITH TIME ZONE" if url.startswith("postgresql") else "DATETIME"
     columns = "dataset, sequence, model_version, previous_version, action, actor, reason, evidence_digest, "
     columns += "partition_key, moved_at"
-    execute(
+    tamper(
         url,
         "ALTER TABLE champions RENAME TO chained",
         _OLD.format(timestamp=timestamp).replace("PRIMARY KEY", "CONSTRAINT old_key PRIMARY KEY"),
@@ -260,10 +254,10 @@ def test_an_older_ledger_is_chained_once_however_many_open_it(url: str) -> None:
         ledgers = list(pool.map(Ledger, [url] * 6))
     ledger = ledgers[0]
     assert problems(ledger) == []
-    assert [move.model_version for move in ledger.champion_history(DATASET)] == ["1", "2", "1"]
+    assert [move.model_version for move in ledger.champions.history(DATASET)] == ["1", "2", "1"]
     (note,) = ledger.revisions(ChampionNote, DATASET)
     assert (note.about, note.sequence) == ("chain", 3)
-    ledger.move_champion(promotion(4, "2", "c"))
+    ledger.champions.move(promotion(4, "2", "c"))
     assert [sequence for sequence, _ in problems(ledger)] == [4]  # its evidence is made up
     for opened in ledgers:
         opened.close()
@@ -272,7 +266,7 @@ def test_an_older_ledger_is_chained_once_however_many_open_it(url: str) -> None:
 def test_a_chain_that_was_cut_off_is_not_made_anew(url: str) -> None:
     ledger = Ledger(url)
     fill(ledger)
-    execute(url, "UPDATE champions SET digest = NULL, previous_digest = NULL, evidence_seal = NULL")
+    tamper(url, "UPDATE champions SET digest = NULL, previous_digest = NULL, evidence_seal = NULL")
     ledger.close()
     again = Ledger(url)
     assert [n for n, problem in problems(again) if "no digest" in problem] == [1, 2, 3]

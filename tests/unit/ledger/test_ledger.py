@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-
 import pytest
+from warm_processes import warm_processes
 
 from pipelines.errors import ConflictError, EngineError
 from pipelines.ledger.ledger import Ledger
@@ -89,14 +88,14 @@ def test_history_gives_the_newest_revision_only(ledger):
 
 
 def test_the_champion_moves_only_from_where_it_was_read(ledger):
-    assert ledger.champion("flights") is None
-    ledger.move_champion(move(1, "1"))
+    assert ledger.champions.present("flights") is None
+    ledger.champions.move(move(1, "1"))
     with pytest.raises(ConflictError, match="has moved to sequence 1"):
-        ledger.move_champion(move(1, "2"))
-    ledger.move_champion(move(2, "2"))
-    assert ledger.champion("flights").model_version == "2"
-    assert ledger.champion("flights").moved_at.tzinfo is not None
-    assert [m.model_version for m in ledger.champion_history("flights")] == ["1", "2"]
+        ledger.champions.move(move(1, "2"))
+    ledger.champions.move(move(2, "2"))
+    assert ledger.champions.present("flights").model_version == "2"
+    assert ledger.champions.present("flights").moved_at.tzinfo is not None
+    assert [m.model_version for m in ledger.champions.history("flights")] == ["1", "2"]
 
 
 def test_only_one_retraining_is_open_at_a_time(ledger):
@@ -125,14 +124,14 @@ def _race(url: str, barrier, version: str, outcomes) -> None:
     barrier.wait()
     ledger.record(scoring(version="same"))
     try:
-        ledger.move_champion(move(1, version))
+        ledger.champions.move(move(1, version))
         outcomes.put("moved")
     except ConflictError:
         outcomes.put("refused")
 
 
 def test_of_racing_promoters_exactly_one_moves_the_champion(url):
-    context = multiprocessing.get_context("spawn")
+    context = warm_processes()
     barrier, outcomes = context.Barrier(4), context.Queue()
     racers = [context.Process(target=_race, args=(url, barrier, str(n), outcomes)) for n in range(4)]
     for racer in racers:
@@ -142,7 +141,7 @@ def test_of_racing_promoters_exactly_one_moves_the_champion(url):
         racer.join()
     assert found == ["moved", "refused", "refused", "refused"]
     ledger = Ledger(url)
-    assert len(ledger.champion_history("flights")) == 1
+    assert len(ledger.champions.history("flights")) == 1
     assert len(ledger.history(ScoringRecord, "flights", subject="same")) == 1
     ledger.close()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from datetime import timedelta
 
 import pytest
+from warm_processes import warm_processes
 
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.outbox import CLAIM, MAX_ATTEMPTS
@@ -94,7 +94,7 @@ def _race(url: str, barrier, outcomes) -> None:
 
 
 def test_of_racing_senders_exactly_one_sends(url):
-    context = multiprocessing.get_context("spawn")
+    context = warm_processes()
     barrier, outcomes = context.Barrier(4), context.Queue()
     racers = [context.Process(target=_race, args=(url, barrier, outcomes)) for _ in range(4)]
     for racer in racers:

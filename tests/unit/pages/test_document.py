@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.pages.document import Bullets, Document, Fact, Facts, Link, Mark, Prose, Section, Table
+from pipelines.pages.document import (
+    Bullets,
+    Chart,
+    Document,
+    Fact,
+    Facts,
+    Link,
+    Mark,
+    Prose,
+    Section,
+    Series,
+    Table,
+)
 from pipelines.pages.document_markdown import document_markdown
 from pipelines.pages.document_page import document_page
 from pipelines.pages.document_text import document_text
@@ -28,6 +40,14 @@ def document(text: str) -> Document:
                     Prose(text, "warning"),
                     Bullets([text, "run `holdfast night`"]),
                     Facts([Fact(text, text, text), Fact("link", Link(text, "../models/a%20b"))]),
+                    Chart(
+                        text,
+                        text,
+                        text,
+                        [Series(text, [(0.0, 1.0), (1.0, 2.0)])],
+                        Table(("a",), [[text]]),
+                        steps=[text, text],
+                    ),
                     Table(
                         ("a", "b"), [[text, Mark("critical", text)], ["1", "2"]], numbers=("b",), caption=text
                     ),
@@ -61,7 +81,7 @@ def test_a_hostile_text_is_only_text_in_markdown() -> None:
     assert "\n# head" not in written
     assert "](javascript:1)" not in written.replace("\\](", "").replace("\\]\\(", "")
     table = [line for line in written.splitlines() if line.startswith("| ")]
-    assert {line.replace("\\|", "").count("|") for line in table} == {3}
+    assert {line.replace("\\|", "").count("|") for line in table} == {2, 3}
 
 
 def test_a_hostile_text_steers_no_terminal() -> None:
@@ -73,7 +93,7 @@ def test_a_hostile_text_steers_no_terminal() -> None:
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_part_is_written(name: str) -> None:
     written = WRITERS[name](document("wind speed"))
-    assert written.count("wind speed") >= 11
+    assert written.count("wind speed") >= 13
     assert "holdfast night" in written
 
 
@@ -92,3 +112,18 @@ def test_commands_stay_code_in_markdown_and_on_a_page() -> None:
 def test_a_table_of_very_many_rows_is_cut_on_a_page_and_says_so() -> None:
     long = Document("t", [Section("s", [Table(("n",), [[str(n)] for n in range(1_000)])])])
     assert "and 700 more" in document_page(long)
+
+
+def test_charts_that_follow_one_another_stand_side_by_side_and_their_figures_can_be_opened() -> None:
+    chart = Chart("t", "x", "y", [Series("s", [(0.0, 1.0)])], Table(("head",), [["1"]]))
+    page = document_page(Document("d", [Section("s", [chart, chart, Prose("between"), chart])]))
+    assert page.count('<div class="charts">') == 2
+    assert page.count("<details>") == 3
+
+
+def test_a_chart_beside_a_table_of_its_own_is_no_second_table_in_markdown() -> None:
+    chart = Chart("title", "x", "y", [Series("s", [(0.0, 1.0)])])
+    asked = Document("d", [Section("s", [chart])])
+    assert "title" not in document_markdown(asked)
+    assert "title" not in document_text(asked)
+    assert "<details>" not in document_page(asked)

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from pipelines.errors import ConflictError
+from pipelines.ledger.champions import Champions
+from pipelines.ledger.database import Database
 from pipelines.ledger.ledger import Ledger
 from pipelines.records import ChainHead, ChampionMove, now_utc
 from pipelines.registry.champion import Projection, head_of, move_by, project_champion, version_before
@@ -80,20 +82,20 @@ def test_a_move_is_found_by_its_evidence() -> None:
     assert move_by("other", moves) is None
 
 
-class RestlessLedger(Ledger):
-    """A real ledger on which somebody promotes in turn v2 and v1 right after each look at the champion."""
+class RestlessChampions(Champions):
+    """Real moves, to which somebody adds v2 and v1 in turn right after each look at the champion."""
 
     def __init__(self, url: str, *, n_moves: int) -> None:
-        super().__init__(url)
+        super().__init__(Database(url))
         self._n_moves = n_moves
 
-    def champion(self, dataset: str) -> ChampionMove | None:
-        seen = super().champion(dataset)
-        history = self.champion_history(dataset)
+    def present(self, dataset: str) -> ChampionMove | None:
+        seen = super().present(dataset)
+        history = self.history(dataset)
         if len(history) <= self._n_moves:
             steps = [(move.action, move.model_version) for move in history]
             other = "1" if steps[-1][1] == "2" else "2"
-            self.move_champion(moves_of([*steps, ("promote", other)])[-1])
+            self.move(moves_of([*steps, ("promote", other)])[-1])
         return seen
 
 
@@ -111,7 +113,7 @@ def project(world: Runtime) -> Projection:
 
 def test_the_alias_shows_the_champion_and_the_head_is_anchored(rivals: Runtime) -> None:
     for move in moves_of([("promote", "1"), ("promote", "2")]):
-        moved = rivals.ledger.move_champion(move)
+        moved = rivals.ledger.champions.move(move)
         assert project(rivals) == Projection(champion=moved)
         assert rivals.registry.alias("toy", CHAMPION) == move.model_version
         assert rivals.registry.anchored_head("toy") == head_of(moved)
@@ -123,7 +125,7 @@ def test_the_alias_shows_the_champion_and_the_head_is_anchored(rivals: Runtime) 
 )
 def test_an_alias_moved_by_hand_is_put_back(rivals: Runtime, by_hand: str | None) -> None:
     for move in moves_of([("promote", "2"), ("promote", "1")]):
-        rivals.ledger.move_champion(move)
+        rivals.ledger.champions.move(move)
         project(rivals)
     client = MlflowClient(rivals.settings.mlflow_uri, registry_uri=rivals.settings.mlflow_uri)
     if by_hand is None:
@@ -138,18 +140,18 @@ def test_an_alias_moved_by_hand_is_put_back(rivals: Runtime, by_hand: str | None
 
 def test_what_a_killed_process_left_behind_is_nobodys_hand(rivals: Runtime) -> None:
     for move in moves_of([("promote", "1"), ("promote", "2"), ("rollback", "1")]):
-        rivals.ledger.move_champion(move)
+        rivals.ledger.champions.move(move)
         if move.sequence == 1:
             project(rivals)
     assert not project(rivals).is_repaired
     rivals.registry.set_alias("toy", CHAMPION, "2")
-    rivals.registry.anchor_head("toy", head_of(rivals.ledger.champion_history("toy")[1]))
+    rivals.registry.anchor_head("toy", head_of(rivals.ledger.champions.history("toy")[1]))
     assert not project(rivals).is_repaired
     assert rivals.registry.alias("toy", CHAMPION) == "1"
 
 
 def test_a_head_that_the_ledger_does_not_know_is_left_and_told(rivals: Runtime) -> None:
-    moved = rivals.ledger.move_champion(moves_of([("promote", "1")])[0])
+    moved = rivals.ledger.champions.move(moves_of([("promote", "1")])[0])
     gone = ChainHead(sequence=2, digest="f" * 64)
     project(rivals)
     rivals.registry.anchor_head("toy", gone)
@@ -159,15 +161,17 @@ def test_a_head_that_the_ledger_does_not_know_is_left_and_told(rivals: Runtime) 
 
 
 def test_a_slow_projection_never_leaves_a_champion_of_the_past(rivals: Runtime) -> None:
-    rivals.ledger.move_champion(moves_of([("promote", "1")])[0])
-    restless = RestlessLedger(rivals.settings.ledger_url, n_moves=3)
+    rivals.ledger.champions.move(moves_of([("promote", "1")])[0])
+    restless = Ledger(rivals.settings.ledger_url)
+    restless.__dict__["champions"] = RestlessChampions(rivals.settings.ledger_url, n_moves=3)
     project_champion("toy", ledger=restless, registry=rivals.registry)
-    newest = rivals.ledger.champion_history("toy")[-1]
+    newest = rivals.ledger.champions.history("toy")[-1]
     assert (newest.sequence, rivals.registry.alias("toy", CHAMPION)) == (4, newest.model_version)
 
 
 def test_a_champion_that_never_rests_is_a_conflict(rivals: Runtime) -> None:
-    rivals.ledger.move_champion(moves_of([("promote", "1")])[0])
-    restless = RestlessLedger(rivals.settings.ledger_url, n_moves=99)
+    rivals.ledger.champions.move(moves_of([("promote", "1")])[0])
+    restless = Ledger(rivals.settings.ledger_url)
+    restless.__dict__["champions"] = RestlessChampions(rivals.settings.ledger_url, n_moves=99)
     with pytest.raises(ConflictError, match="kept moving"):
         project_champion("toy", ledger=restless, registry=rivals.registry)

@@ -66,6 +66,21 @@ def test_what_a_person_took_back_is_not_promoted_again(moves: list[ChampionMove]
     assert passed or result.observed == "rolled back by ada: it was wrong"
 
 
+@pytest.mark.parametrize(
+    ("actor", "observed", "required"),
+    [
+        pytest.param("ada", "rolled back by ada: it was wrong", "not taken back by a person", id="a-person"),
+        pytest.param(
+            "watch", "rolled back by the watch: it was wrong", "not taken back by the watch", id="the-watch"
+        ),
+    ],
+)
+def test_the_gate_says_who_took_a_version_back(actor: str, observed: str, required: str) -> None:
+    result = gates.not_rolled_back("2", [FIRST, SECOND, BACK.model_copy(update={"actor": actor})])
+    assert (result.observed, result.required) == (observed, required)
+    assert gates.not_rolled_back("3", [FIRST]).required == "taken back by neither a person nor the watch"
+
+
 def data_validated(outcomes: dict[str, str], problem: str | None = None) -> GateResult:
     records = {day: validation_of(day, "d", outcome) for day, outcome in outcomes.items()}
     return gates.data_validated({"2013-01-01": "d", "2013-01-02": "d"}, records, problem=problem)

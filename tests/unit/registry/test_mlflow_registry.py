@@ -14,7 +14,7 @@ import mlflow
 import pandas as pd
 import pytest
 import toy_world
-from evaluations import evaluation, speed
+from evaluations import PLOTS, evaluation, selection, speed, write_plots
 from mlflow import MlflowClient
 from toy_world import DATASET
 
@@ -305,6 +305,8 @@ def test_what_was_measured_of_a_version_comes_back_as_it_was_written(world: Runt
     described = toy_world.describe(world, tmp_path / "outputs")
     (tmp_path / "outputs" / "evaluation.json").write_text(evaluation().model_dump_json())
     (tmp_path / "outputs" / "speed.json").write_text(speed().model_dump_json())
+    (tmp_path / "outputs" / "selection.json").write_text(selection().model_dump_json())
+    write_plots(tmp_path / "outputs" / "plots")
     files = toy_world.lineage_files(world, tmp_path / "lineage")
     logged = world.registry.log_training(
         described, outputs=tmp_path / "outputs", params={}, tags={}, files=files
@@ -313,12 +315,20 @@ def test_what_was_measured_of_a_version_comes_back_as_it_was_written(world: Runt
 
     assert world.registry.evaluation(DATASET, version) == evaluation()
     assert world.registry.speed(DATASET, version) == speed()
+    found, plots = world.registry.selection(DATASET, version), world.registry.plots(DATASET, version)
+    assert found is not None
+    assert found.read_text() == selection().model_dump_json()
+    assert plots is not None
+    assert {path.name: path.read_text() for path in plots.iterdir()} == PLOTS
 
     changed = artifacts_of(world, logged) / "evaluation.json"
     changed.write_text(changed.read_text().replace("0.75", "0.85"))
     shutil.rmtree(world.settings.home / "models")
     with pytest.raises(IntegrityError, match=r"evaluation\.json .* was changed after training"):
         world.registry.evaluation(DATASET, version)
+    (artifacts_of(world, logged) / "plots" / "roc.csv").unlink()
+    with pytest.raises(IntegrityError, match=r"plots .* was changed after training"):
+        world.registry.plots(DATASET, version)
 
 
 def test_a_version_from_before_evaluations_were_kept_has_none(world: Runtime, trained: TrainedModel) -> None:
@@ -326,3 +336,5 @@ def test_a_version_from_before_evaluations_were_kept_has_none(world: Runtime, tr
 
     assert world.registry.evaluation(DATASET, version) is None
     assert world.registry.speed(DATASET, version) is None
+    assert world.registry.selection(DATASET, version) is None
+    assert world.registry.plots(DATASET, version) is None

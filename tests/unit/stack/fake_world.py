@@ -39,7 +39,7 @@ class World:
         for key in partition_range(first, last):
             self.ledger.record(ingestion(key))
             self.ledger.record(validation(key))
-        if self.ledger.champion("flights") is None:
+        if self.ledger.champions.present("flights") is None:
             self.fake.add_run("score_flights", last)
             if self.kind == "barren":
                 return
@@ -47,7 +47,7 @@ class World:
         self._judge(last)
 
     def _judge(self, key: str) -> None:
-        champion = self.ledger.champion("flights")
+        champion = self.ledger.champions.present("flights")
         assert champion is not None
         version = champion.model_version
         is_confirmed = key == CONFIRMED_NIGHT and self.kind == "stirring"
@@ -65,7 +65,7 @@ class World:
     def _promote(self, version: str, key: str) -> None:
         self.fake.add_run("train_flights", key)
         self.ledger.record(gate(key, version))
-        self.ledger.move_champion(move(int(version), version, key))
+        self.ledger.champions.move(move(int(version), version, key))
         self.fake.add_run("promote_flights", key)
 
 

@@ -191,5 +191,5 @@ def test_an_interrupted_demo_leaves_nothing_running(settings, fake_airflow, free
 
     assert not ours(settings)
     ledger = Ledger(settings.ledger_url)
-    assert ledger.champion("flights") is not None
+    assert ledger.champions.present("flights") is not None
     ledger.close()

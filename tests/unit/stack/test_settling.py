@@ -63,7 +63,7 @@ def test_without_a_champion_a_night_is_over_once_it_was_offered_to_scoring(serve
 
 
 def test_with_a_champion_monitoring_and_the_decision_are_waited_for(server, settler, ledger, world):
-    ledger.move_champion(world.move(1, "1", "2013-03-31"))
+    ledger.champions.move(world.move(1, "1", "2013-03-31"))
     night = stirred()
     add_chain(server, "ingest", "score", "monitor")
 
@@ -74,10 +74,10 @@ def test_with_a_champion_monitoring_and_the_decision_are_waited_for(server, sett
 
 
 def test_a_champion_that_the_night_brought_forth_scores_it_once_more(server, settler, ledger, world):
-    ledger.move_champion(world.move(1, "1", "2013-03-31"))
+    ledger.champions.move(world.move(1, "1", "2013-03-31"))
     night = stirred()
     add_chain(server, "ingest", "score", "monitor", "retrain", "train", "promote")
-    ledger.move_champion(world.move(2, "2", NIGHT))
+    ledger.champions.move(world.move(2, "2", NIGHT))
     add_chain(server, "score")
 
     with pytest.raises(StackError, match=r"still open: monitor_flights to start, retrain_flights to start\."):

@@ -38,6 +38,8 @@ def measure(outputs: Path) -> None:
     outputs.mkdir(parents=True)
     (outputs / "evaluation.json").write_text(evaluations.evaluation().model_dump_json())
     (outputs / "speed.json").write_text(evaluations.speed().model_dump_json())
+    (outputs / "selection.json").write_text(evaluations.selection().model_dump_json())
+    evaluations.write_plots(outputs / "plots")
 
 
 def attached(world: Runtime, version: str, name: str) -> str:
@@ -96,7 +98,63 @@ def test_each_part_that_is_empty_says_why(part: str, title: str, world: Runtime)
 def test_a_version_that_was_never_measured_says_so(world: Runtime) -> None:
     text = document_text(model_card(DATASET, "1", runtime=world))
     assert "Not measured: its training kept no evaluation" in text
+    assert "Not known: its training kept no selection" in text
     assert "auc  0" not in text
+
+
+def test_the_card_says_how_the_model_was_found(world: Runtime) -> None:
+    text = document_text(model_card(DATASET, "3", runtime=world))
+    for part in (
+        "5  (3 complete, 1 pruned, 1 failed)",
+        "5 trials or 20 minutes  (what fell behind was given up)",
+        "seed                77",
+        "0.7400  (trial 2; higher is better)",
+        "0.7000  (stumps, trial 0)",
+        "+0.0400",
+        "stumps     rate 0.125, leaves 7  0.7400",
+        "Trial 4 (stumps) failed: it <b>diverged</b>",
+    ):
+        assert part in text
+
+
+def test_plots_are_drawn_on_the_page_and_are_tables_elsewhere(world: Runtime) -> None:
+    card = model_card(DATASET, "3", runtime=world)
+    page, markdown = document_page(card), document_markdown(card)
+    drawn = [figure.partition("<")[0] for figure in page.split("<figcaption>")[1:]]
+    titles = ["ROC curve", "Precision and recall", "auc by day"]
+    assert drawn == [*titles, "The probability of 1, in bins of like predictions", "What each trial gave"]
+    assert page.count("<svg") == len(drawn)
+    assert "<svg" not in markdown
+    for row in ("| 0.10 | 0.500 |", "| 0.50 | 0.800 | 0.300 |", "| 2013-01-10 | – | 100 |"):
+        assert row in markdown
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        pytest.param("selection.json", "Not known: its selection can't be read", id="selection"),
+        pytest.param("plots/roc.csv", "Not drawn: its plots can't be read", id="plots"),
+    ],
+)
+def test_what_was_changed_after_the_training_is_told_and_not_shown(
+    changed: str, told: str, world: Runtime
+) -> None:
+    card = model_card(DATASET, "3", runtime=world)
+    copies = world.settings.home / "models" / DATASET / "3"
+    trained = world.registry.training_of(DATASET, "3")
+    kept = Path(world.registry.artifact_uri(trained, changed).removeprefix("file://"))
+    before = kept.read_text()
+    (copies / changed).write_text("{}")
+    assert model_card(DATASET, "3", runtime=world) == card, "a spoilt copy is fetched again"
+    (copies / changed).write_text("{}")
+    kept.write_text("{}")
+    try:
+        text = document_text(model_card(DATASET, "3", runtime=world))
+    finally:
+        kept.write_text(before)
+    assert told in text
+    assert "was changed after training" in text
+    assert "auc                 0.7500" in text
 
 
 def test_the_card_says_how_the_model_fared_on_labels_and_under_watch(tmp_path: Path) -> None:

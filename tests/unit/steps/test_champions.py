@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import toy_world
+from tampering import tamper
 from toy_world import DATASET, LAST_LABELLED, NIGHT
 
 from pipelines.errors import ConfigError, IntegrityError, NotReadyError
@@ -39,15 +38,12 @@ def titles(world: Runtime) -> list[str]:
 
 
 def forget_last_move(world: Runtime) -> None:
-    path = world.settings.ledger_url.removeprefix("sqlite:///")
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("DELETE FROM champions WHERE sequence = 2")
-        database.commit()
+    tamper(world.settings.ledger_url, "DELETE FROM champions WHERE sequence = 2")
 
 
 def test_a_record_that_was_left_alone_verifies(world: Runtime) -> None:
     report = verify_champion(DATASET, runtime=world)
-    champion = world.ledger.champion(DATASET)
+    champion = world.ledger.champions.present(DATASET)
     assert champion is not None
     assert report.is_intact
     assert (report.n_moves, report.alias, report.not_checked) == (2, "2", "")
@@ -72,7 +68,7 @@ def test_a_night_puts_an_alias_back_that_was_moved_by_hand(world: Runtime) -> No
 
 
 def test_moves_that_are_gone_from_the_end_are_told_until_a_person_accepts_it(world: Runtime) -> None:
-    gone = world.ledger.champion(DATASET)
+    gone = world.ledger.champions.present(DATASET)
     assert gone is not None
     forget_last_move(world)
     for _ in range(2):
@@ -108,7 +104,7 @@ def test_before_the_first_champion_there_is_nothing_to_look_after(tmp_path: Path
 def test_who_was_champion_and_why(world: Runtime) -> None:
     score(DATASET, LAST_LABELLED, runtime=world)
     back = rollback(DATASET, runtime=world, actor="ada", reason="odd")
-    first, second, third = world.ledger.champion_history(DATASET)
+    first, second, third = world.ledger.champions.history(DATASET)
     assert third == back
     by_moment = reign_at(DATASET, second.moved_at.isoformat(), runtime=world)
     assert (by_moment.move, by_moment.until) == (second, third.moved_at)

@@ -283,3 +283,32 @@ def test_names_from_the_data_are_cut_and_steer_no_terminal():
     ).cause
     assert len(cause) < 200
     assert cause.isprintable()
+
+
+def again(night, action="retrain", **content):
+    """Return the verdict of v1 about a night that v2 was judged on before."""
+    return verdict(night, action, is_judged_again=True, severity="critical", **content)
+
+
+def test_a_night_that_is_judged_again_opens_no_episode_and_the_next_one_does(champion):
+    assert follow(champion, again(NIGHTS[0]), again(NIGHTS[1])) is None
+    assert told(champion) == []
+    assert follow(champion, verdict(NIGHTS[2])) is None
+    episode = follow(champion, verdict(NIGHTS[3], "retrain"))
+    assert (episode.opened_for, episode.first_alarm) == (NIGHTS[3], NIGHTS[1])
+
+
+def test_a_night_that_is_judged_again_makes_no_episode_worse_nor_ends_it(champion):
+    follow(champion, verdict(NIGHTS[2], "record"))
+    before = told(champion)
+    follow(champion, again(NIGHTS[1], "investigate"), again(NIGHTS[3]), *(again(n) for n in NIGHTS[4:9]))
+    assert told(champion) == before
+
+
+def test_a_night_that_is_judged_again_ends_the_episode_of_the_version_that_is_gone(champion):
+    crown(champion.ledger, "2")
+    follow(champion, verdict(NIGHTS[1], "retrain", version="2"))
+    crown(champion.ledger, "1")
+    episode = follow(champion, again(NIGHTS[1]))
+    assert (episode.status, episode.closing_reason) == ("closed", "version 1 is champion in its place")
+    assert follow(champion, again(NIGHTS[2])) is None

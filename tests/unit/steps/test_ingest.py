@@ -107,7 +107,7 @@ def test_a_repeat_gives_the_same_record_and_commits_nothing(world: World) -> Non
 
 def test_two_at_once_land_one_night(world: World) -> None:
     runtime = world(THREE_DAYS)
-    assert runtime.ledger.champion("trips") is None  # opens the ledger, so that the threads share it
+    assert runtime.ledger.champions.present("trips") is None  # opens the ledger, so that the threads share it
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: ingest("trips", DAY, runtime=runtime), range(2))
     assert one.digest == other.digest

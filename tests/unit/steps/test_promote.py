@@ -10,7 +10,8 @@ import toy_world
 from toy_world import DATASET, NIGHT, STRONGER
 
 from pipelines.errors import ConfigError, ConflictError, NotReadyError
-from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.champions import Champions
+from pipelines.ledger.database import Database
 from pipelines.records import ChampionMove, GateRecord
 from pipelines.registry.mlflow_registry import CHAMPION
 from pipelines.runtime import Runtime
@@ -47,7 +48,7 @@ def test_a_challenger_that_passed_becomes_champion(world: Runtime, tmp_path: Pat
     world.ledger.open_retraining(DATASET, NIGHT, status="requested", reason="drift")
     version = gated(world)
     decision = promote(DATASET, version, runtime=world, actor="ada", note="looks good")
-    champion = world.ledger.champion(DATASET)
+    champion = world.ledger.champions.present(DATASET)
     evidence = world.ledger.latest(GateRecord, DATASET, subject=version)
     assert champion is not None
     assert evidence is not None
@@ -74,7 +75,7 @@ def test_a_repeat_is_the_same_decision_and_no_second_move(world: Runtime, tmp_pa
     version = gated(world)
     decisions = [promote(DATASET, version, runtime=world, actor="ada") for _ in range(3)]
     assert decisions == [decisions[0]] * 3
-    assert len(world.ledger.champion_history(DATASET)) == 1
+    assert len(world.ledger.champions.history(DATASET)) == 1
 
 
 def test_a_late_repeat_never_undoes_a_rollback(world: Runtime, tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_late_repeat_never_undoes_a_rollback(world: Runtime, tmp_path: Path) -
     before = promote(DATASET, version, runtime=world, actor="ada")
     rollback(DATASET, runtime=world, actor="ada", reason="odd")
     assert promote(DATASET, version, runtime=world, actor="ada") == before
-    champion = world.ledger.champion(DATASET)
+    champion = world.ledger.champions.present(DATASET)
     assert champion is not None
     assert (champion.model_version, world.registry.alias(DATASET, CHAMPION)) == ("1", "1")
 
@@ -142,27 +143,27 @@ def test_what_was_gated_without_a_champion_is_stale_once_there_is_one(tmp_path: 
     assert "evaluated against no champion" in decision.reason
 
 
-class ContestedLedger(Ledger):
-    """A real ledger on which a rival moves the champion first, each time that we are about to."""
+class ContestedChampions(Champions):
+    """A real champion that a rival moves first, each time that we are about to."""
 
     def __init__(self, url: str, *, n_rivals: int) -> None:
-        super().__init__(url)
+        super().__init__(Database(url))
         self._n_rivals = n_rivals
 
-    def move_champion(self, move: ChampionMove) -> ChampionMove:
+    def move(self, move: ChampionMove) -> ChampionMove:
         if self._n_rivals:
             self._n_rivals -= 1
             rival = move.model_copy(
                 update={"model_version": "1", "evidence_digest": f"rival {move.sequence}"}
             )
-            super().move_champion(rival)
-        return super().move_champion(move)
+            super().move(rival)
+        return super().move(move)
 
 
 def contested(world: Runtime, n_rivals: int) -> Runtime:
     """Return the same world with rivals at the moment of the move."""
     rivalled = Runtime(settings=world.settings, params=world.params)
-    rivalled.__dict__["ledger"] = ContestedLedger(world.settings.ledger_url, n_rivals=n_rivals)
+    rivalled.ledger.__dict__["champions"] = ContestedChampions(world.settings.ledger_url, n_rivals=n_rivals)
     return rivalled
 
 

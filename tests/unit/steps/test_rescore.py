@@ -13,7 +13,8 @@ import toy_world
 from toy_world import DATASET, LAST_LABELLED
 
 from pipelines.errors import NotReadyError
-from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.champions import Champions
+from pipelines.ledger.database import Database
 from pipelines.records import (
     ChampionMove,
     PerformanceRecord,
@@ -165,15 +166,15 @@ def test_performance_is_measured_anew_also_of_a_version_that_came_back(world: Ru
     assert measured == ["2", "1", "2"]
 
 
-class MovingLedger(Ledger):
-    """A real ledger on which somebody rolls back while a night is being scored."""
+class MovingChampions(Champions):
+    """A real champion that somebody rolls back while a night is being scored."""
 
     def __init__(self, world: Runtime) -> None:
-        super().__init__(world.settings.ledger_url)
+        super().__init__(Database(world.settings.ledger_url))
         self._world, self._n_looks = world, 0
 
-    def champion(self, dataset: str) -> ChampionMove | None:
-        seen = super().champion(dataset)
+    def present(self, dataset: str) -> ChampionMove | None:
+        seen = super().present(dataset)
         self._n_looks += 1
         if self._n_looks == 1:
             rollback(dataset, runtime=self._world, actor="ada", reason="odd")
@@ -182,7 +183,7 @@ class MovingLedger(Ledger):
 
 def test_a_slow_scoring_does_not_leave_the_predictions_of_a_former_champion(world: Runtime) -> None:
     slow = Runtime(settings=world.settings, params=world.params)
-    slow.__dict__["ledger"] = MovingLedger(world)
+    slow.ledger.__dict__["champions"] = MovingChampions(world)
     record = score(DATASET, NIGHTS[0], runtime=slow)
     assert record.model_version == "1"
     assert pc.unique(predictions(world, NIGHTS[0])["model_version"]).to_pylist() == ["1"]

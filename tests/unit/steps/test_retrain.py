@@ -21,7 +21,7 @@ _NIGHT = "2013-07-03"
 
 
 def _crown(runtime, version, sequence=1):
-    runtime.ledger.move_champion(
+    runtime.ledger.champions.move(
         ChampionMove(
             dataset="flights",
             sequence=sequence,
@@ -312,7 +312,7 @@ def test_one_more_is_asked_for_after_a_challenger_that_came_to_nothing_and_no_th
 def test_thirty_nights_of_constant_drift_cost_no_more_than_the_budget_whichever_champion(champion):
     n_asked = 0
     for version, key in enumerate(partition_range("2013-07-01", "2013-07-30"), start=1):
-        champion_version = champion.ledger.champion("flights").model_version
+        champion_version = champion.ledger.champions.present("flights").model_version
         _drift(champion, key, version=champion_version)
         verdict = _decide(champion, key)
         assert verdict.reason
@@ -542,3 +542,28 @@ def test_a_challenger_that_nobody_decided_on_in_time_is_given_up(champion):
     _drift(champion)
     assert _decide(champion).verdict == "go"
     assert champion.ledger.retraining("flights", "2013-06-01").status == "failed"
+
+
+def _judge_again(runtime, key):
+    _drift(runtime, key)
+    plain = runtime.ledger.latest(DriftRecord, "flights", key)
+    runtime.ledger.record(plain.model_copy(update={"is_judged_again": True}))
+
+
+def test_a_night_that_was_judged_again_asks_for_no_retraining(champion):
+    _judge_again(champion, _NIGHT)
+    answer = _decide(champion)
+    assert (answer.verdict, answer.retraining) == ("suppressed", None)
+    assert answer.reason == f"{_NIGHT} was judged again, with v1: it is of the past"
+    assert champion.ledger.retrainings("flights") == []
+    assert champion.ledger.episodes.list("flights") == []
+
+
+def test_a_night_that_was_judged_again_asks_for_no_further_retraining_of_an_episode(champion):
+    _drift(champion)
+    _decide(champion)
+    _finish(champion, _NIGHT, "refused")
+    _judge_again(champion, "2013-07-10")
+    assert _decide(champion, "2013-07-10").verdict == "suppressed"
+    _drift(champion, "2013-07-11")
+    assert _decide(champion, "2013-07-11").verdict == "go"

@@ -10,7 +10,8 @@ import toy_world
 from toy_world import DATASET, NIGHT, STRONGER
 
 from pipelines.errors import ConfigError, ConflictError, IntegrityError, NotReadyError
-from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.champions import Champions
+from pipelines.ledger.database import Database
 from pipelines.records import ChampionMove
 from pipelines.registry.mlflow_registry import CHAMPION
 from pipelines.runtime import Runtime
@@ -25,7 +26,7 @@ def world(tmp_path: Path) -> Runtime:
 
 def champion(world: Runtime) -> tuple[int, str, str | None]:
     """Return sequence and version by the ledger, and the version that MLflow shows."""
-    move = world.ledger.champion(DATASET)
+    move = world.ledger.champions.present(DATASET)
     assert move is not None
     return move.sequence, move.model_version, world.registry.alias(DATASET, CHAMPION)
 
@@ -86,21 +87,21 @@ def test_a_spoilt_model_does_not_come_back(world: Runtime) -> None:
     assert champion(world) == (2, "2", "2")
 
 
-class ContestedLedger(Ledger):
-    """A real ledger on which somebody else moves the champion just before we do."""
+class ContestedChampions(Champions):
+    """A real champion that somebody else moves just before we do."""
 
     def __init__(self, url: str, *, to: str) -> None:
-        super().__init__(url)
+        super().__init__(Database(url))
         self._to = to
 
-    def move_champion(self, move: ChampionMove) -> ChampionMove:
-        super().move_champion(move.model_copy(update={"model_version": self._to, "actor": "bob"}))
-        return super().move_champion(move)
+    def move(self, move: ChampionMove) -> ChampionMove:
+        super().move(move.model_copy(update={"model_version": self._to, "actor": "bob"}))
+        return super().move(move)
 
 
 def contested(world: Runtime, to: str) -> Runtime:
     rivalled = Runtime(settings=world.settings, params=world.params)
-    rivalled.__dict__["ledger"] = ContestedLedger(world.settings.ledger_url, to=to)
+    rivalled.ledger.__dict__["champions"] = ContestedChampions(world.settings.ledger_url, to=to)
     return rivalled
 
 
@@ -114,6 +115,6 @@ def test_a_rollback_does_not_undo_what_it_has_not_seen(world: Runtime, tmp_path:
     toy_world.challenge(world, tmp_path / "other", STRONGER)
     with pytest.raises(ConflictError):
         rollback(DATASET, runtime=contested(world, "3"), actor="ada", reason="odd")
-    champion_now = world.ledger.champion(DATASET)
+    champion_now = world.ledger.champions.present(DATASET)
     assert champion_now is not None
     assert champion_now.model_version == "3"

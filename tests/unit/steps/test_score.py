@@ -45,8 +45,8 @@ def _register(runtime: Runtime, outputs: Path, version: str, model: toy_world.St
 
 
 def _make_champion(runtime: Runtime, version: str) -> None:
-    present = runtime.ledger.champion(toy_world.DATASET)
-    runtime.ledger.move_champion(
+    present = runtime.ledger.champions.present(toy_world.DATASET)
+    runtime.ledger.champions.move(
         ChampionMove(
             dataset=toy_world.DATASET,
             sequence=1 if present is None else present.sequence + 1,

@@ -26,7 +26,7 @@ LOW_X = {"type": BETWEEN, "severity": "warning", "column": "x", "min_value": -1.
 @pytest.fixture
 def world(tmp_path: Path) -> Runtime:
     runtime = toy_world.open_world(tmp_path, "rivals", quality={"max_quarantined_fraction": 0.4})
-    runtime.ledger.move_champion(
+    runtime.ledger.champions.move(
         ChampionMove(
             dataset=toy_world.DATASET,
             sequence=1,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 
 import pytest
 from pydantic import SecretStr
 from receivers import mailbox, webhook
+from warm_processes import warm_processes
 
 from pipelines.config import load_settings
 from pipelines.ledger.outbox import MAX_ATTEMPTS
@@ -281,7 +281,7 @@ def _tell(home: str, port: int, barrier) -> None:
 
 
 def test_two_processes_at_once_send_one_message(tmp_path, hook):
-    context = multiprocessing.get_context("spawn")
+    context = warm_processes()
     barrier = context.Barrier(3)
     tellers = [context.Process(target=_tell, args=(str(tmp_path), hook.port, barrier)) for _ in range(3)]
     for teller in tellers:

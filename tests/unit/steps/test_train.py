@@ -20,7 +20,7 @@ from pipelines.bundle.files import bundle_digest, read_bundle
 from pipelines.config import PROJECT_ROOT, DatasetConfig, Params, TrainingRun, load_params, load_settings
 from pipelines.errors import ConfigError, IntegrityError, NotReadyError
 from pipelines.monitoring.reference import read_reference
-from pipelines.records import Evaluation, Speed, ValidationRecord, partition_range
+from pipelines.records import Evaluation, Selection, Speed, ValidationRecord, partition_range
 from pipelines.runtime import Runtime
 from pipelines.steps.stages import STAGES
 from pipelines.steps.train import train
@@ -312,7 +312,11 @@ def test_a_search_is_told_with_all_its_trials_and_goes_on_where_it_was_kept(
     first = run("train", "evaluate")
     selection = json.loads(first)
     assert [trial["number"] for trial in selection["trials"]] == [0, 1, 2, 3]
+    record = Selection.model_validate(selection)
+    assert record.search is not None
+    assert (record.search.seed, record.search.budget.trials) == (1, 4)
     plain = json.loads((outputs / "selection.json").read_text())
+    assert Selection.model_validate(plain).search is None
     defaults = {trial["candidate"]: trial["metrics"] for trial in selection["trials"][:3]}
     assert defaults == plain["validation"]
     metrics = json.loads((project / "workspace" / "outputs" / "metrics.json").read_text())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from warm_processes import warm_processes
 
 from pipelines.errors import ConfigError, EngineError, NotReadyError
 from pipelines.storage.digest import table_digest
@@ -105,7 +105,7 @@ def _write(root: str, barrier, n: int) -> None:
 
 
 def test_writers_at_once_leave_one_whole_partition(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = warm_processes()
     barrier = context.Barrier(4)
     sizes = [10, 20, 30, 40]
     writers = [context.Process(target=_write, args=(str(tmp_path), barrier, n)) for n in sizes]
