@@ -38,9 +38,10 @@ class Fuse:
 
 
 class FusedPort:
-    """A port whose writes go through a fuse; opened at first use, as a Runtime opens its own.
+    """A port, or a part of one, whose writes go through a fuse.
 
-    MLflow costs more to open than many a step to run, and most steps never ask it.
+    It is opened at first use, as a Runtime opens its own: MLflow costs more to open than
+    many a step to run, and most steps never ask it.
     """
 
     def __init__(self, opened_by: Callable[[], object], writes: set[str], fuse: Fuse) -> None:
@@ -55,7 +56,7 @@ class FusedPort:
         if name in self._writes:
             return self._fuse.guard(found)
         nested = {write.removeprefix(f"{name}.") for write in self._writes if write.startswith(f"{name}.")}
-        return FusedPort(found, nested, self._fuse) if nested else found
+        return FusedPort(lambda: found, nested, self._fuse) if nested else found
 
 
 def light(runtime: Runtime, fuse: Fuse) -> None:
