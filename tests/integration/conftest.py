@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pytest
 import yaml
 from bike_files import small_params, write_bike_files
-from untraced import untraced
 
 from pipelines.config import Settings, load_settings
 from pipelines.stack import down, up
@@ -50,8 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
     settings = load_settings({f"HOLDFAST_{name}": str(value) for name, value in places.items()})
     try:
         # A Dag that can't be imported leaves the stack up, for people to look at it.
-        with untraced():
-            state = up(settings, api_port=free_port(), mlflow_port=free_port())
+        state = up(settings, api_port=free_port(), mlflow_port=free_port())
         with connect(settings, state) as api:
             yield Stack(settings, state, api)
     finally:

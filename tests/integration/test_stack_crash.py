@@ -5,7 +5,6 @@ import signal
 import time
 
 import psutil
-from untraced import untraced
 
 from pipelines.config import load_settings
 from pipelines.stack import down, processes, status, up
@@ -23,8 +22,7 @@ def test_a_killed_scheduler_is_seen_cleared_up_and_nothing_is_left_in_the_end(tm
     dags_folder = tmp_path / "dags"
     dags_folder.mkdir()
     try:
-        with untraced():
-            first = up(settings, api_port=free_port(), dags_folder=dags_folder)
+        first = up(settings, api_port=free_port(), dags_folder=dags_folder)
         scheduler = next(process for process in first.processes if process.name == "scheduler")
         workers = psutil.Process(scheduler.pid).children()
         assert workers
@@ -33,8 +31,7 @@ def test_a_killed_scheduler_is_seen_cleared_up_and_nothing_is_left_in_the_end(tm
             time.sleep(0.05)
         assert not status(settings).is_up
 
-        with untraced():
-            second = up(settings, api_port=free_port(), dags_folder=dags_folder)
+        second = up(settings, api_port=free_port(), dags_folder=dags_folder)
 
         assert status(settings).is_up
         assert not [worker for worker in workers if processes.is_alive(worker)]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from untraced import untraced
 
 from pipelines.config import Settings
 from pipelines.stack import processes
@@ -40,8 +39,7 @@ def serve(settings: Settings) -> Iterator[Site]:
         port = probe.getsockname()[1]
     dags = settings.home / "dags"
     dags.mkdir(exist_ok=True)
-    with untraced():
-        environment = airflow_environment(settings, api_port=port, dags_folder=dags)
+    environment = airflow_environment(settings, api_port=port, dags_folder=dags)
     write_files(settings, environment)
     site = Site(f"http://127.0.0.1:{port}", USER, read_password(settings))
     try:

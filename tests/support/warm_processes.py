@@ -13,8 +13,6 @@ import sys
 from multiprocessing import forkserver
 from unittest import mock
 
-from untraced import untraced
-
 # There is one server, whoever asks first: it imports what any test's processes need.
 _HEAVY = (
     "apprise",
@@ -46,6 +44,6 @@ def warm_processes() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*_HEAVY])
     # Python 3.11 tells the server nothing of our path: what it does not find is left to each process.
-    with untraced(), mock.patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}):
+    with mock.patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}):
         forkserver.ensure_running()
     return context
