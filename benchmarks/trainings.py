@@ -201,6 +201,8 @@ def _one_more_day(site: Site) -> None:
     done = site.train(night=night)
     for path, away in hidden.items():
         away.rename(path)
+    if done.returncode != 0:
+        print(done.stderr[-800:])
     print(
         f"a training on one more day, with the {len(old)} files ({n_bytes:,} bytes) of the days before out "
         f"of reach: status {done.returncode}"
