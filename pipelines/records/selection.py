@@ -68,6 +68,8 @@ class CalibrationTried(Record):
 
     Parameters
     ----------
+    n_rows, n_groups : int
+        The rows held back, and the groups of days (or keys) that each were left out once.
     log_loss_gain, gain_needed : float
         How much lower the log-loss was on groups of days left out, and how much chance alone would give in
         one case of forty.

@@ -101,7 +101,7 @@ def run_train(project: Path) -> None:
     write_bundle(folder.bundle, best.description, best.tensors, with_outputs(golden, best.predict(golden)))
     selection = {**selected.told, "n_train_rows": train.num_rows}
     if best.calibration is not None:
-        selection["calibration"] = best.calibration._asdict()
+        selection["calibration"] = best.calibration.model_dump()
     _write_json(folder.selection, selection)
 
 

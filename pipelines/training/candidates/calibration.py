@@ -23,9 +23,10 @@ from scipy.stats import t as student
 
 from pipelines.bundle.description import Calibration
 from pipelines.config import DatasetConfig
+from pipelines.records import CalibrationTried
 from pipelines.storage.digest import ROW_KEY
 from pipelines.storage.lake import PARTITION_COLUMN
-from pipelines.training.candidates.fitted import CalibrationTrial, FittedCandidate, Floats
+from pipelines.training.candidates.fitted import FittedCandidate, Floats
 from pipelines.training.row_split import N_UNITS, row_units
 
 # Below, the noise of the rows is more than what is to be mended.
@@ -143,7 +144,7 @@ def fit_calibration(scores: Floats, happened: Integers, weights: Floats) -> Cali
     return Calibration(slope=math.exp(found[0]), intercepts=tuple(float(value) for value in found[1:]))
 
 
-def _try_out(scores: Floats, happened: Integers, weights: Floats, groups: Integers) -> CalibrationTrial:
+def _try_out(scores: Floats, happened: Integers, weights: Floats, groups: Integers) -> CalibrationTried:
     """Fit to all groups but one, and measure what that gains on the one; in turn for each."""
     gains = []
     numbers = np.unique(groups)
@@ -154,7 +155,7 @@ def _try_out(scores: Floats, happened: Integers, weights: Floats, groups: Intege
         gains.append(before - _losses(_moved(scores[out], fitted), happened[out]).mean())
     gain, error = float(np.mean(gains)), float(np.std(gains, ddof=1) / math.sqrt(numbers.size))
     needed = float(student.ppf(_CONFIDENCE, numbers.size - 1)) * error
-    return CalibrationTrial(
+    return CalibrationTried(
         n_rows=int(happened.size),
         n_groups=int(numbers.size),
         log_loss_gain=gain,

@@ -15,30 +15,9 @@ from pipelines.config import DatasetConfig
 from pipelines.errors import DataError, SchemaError
 from pipelines.features.encoding import Encoded, Encoding, encode
 from pipelines.features.target import class_names
+from pipelines.records import CalibrationTried
 
 Floats = npt.NDArray[np.float64]
-
-
-class CalibrationTrial(NamedTuple):
-    """Whether calibrating a model's probabilities proved to be better.
-
-    Parameters
-    ----------
-    n_rows, n_groups : int
-        The rows of the slice, and the groups of days (or keys) that each were left out once.
-    log_loss_gain : float
-        How much lower the log-loss was on the group left out, on average.
-    gain_needed : float
-        What chance alone would give in one case of forty.
-    is_used : bool
-        Whether the model has the calibration.
-    """
-
-    n_rows: int
-    n_groups: int
-    log_loss_gain: float
-    gain_needed: float
-    is_used: bool
 
 
 @dataclass(frozen=True)
@@ -60,7 +39,7 @@ class FittedCandidate:
     score : callable
         Takes the same, gives what ``predict`` makes probabilities of, also by the training library: float64
         (n,) log-odds of a binary task, (n, K) what the softmax is taken of, (n,) the value of a regression.
-    calibration : CalibrationTrial, optional
+    calibration : CalibrationTried, optional
         What calibrating it came to; None where it was not tried.
     """
 
@@ -69,7 +48,7 @@ class FittedCandidate:
     tensors: Mapping[str, npt.NDArray[Any]]
     predict: Callable[[pa.Table], Floats]
     score: Callable[[pa.Table], Floats]
-    calibration: CalibrationTrial | None = None
+    calibration: CalibrationTried | None = None
 
 
 OnRound = Callable[[int, float], None]
