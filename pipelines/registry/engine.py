@@ -54,6 +54,15 @@ def insert_or_find(write: Callable[[], None]) -> None:
         write()
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process or thread at a time do what MLflow can't do twice at once; the file is the lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def open_client(tracking_uri: str, home: Path) -> MlflowClient:
     """Return a client whose database has its tables.
 
@@ -68,7 +77,7 @@ def open_client(tracking_uri: str, home: Path) -> MlflowClient:
     # A new database is no news.
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    with engine_errors(f"open {tracking_uri}"), _alone(home / "mlflow-setup.lock"):
+    with engine_errors(f"open {tracking_uri}"), alone(home / "mlflow-setup.lock"):
         if tracking_uri.startswith("sqlite") and (database := make_url(tracking_uri).database):
             Path(database).parent.mkdir(parents=True, exist_ok=True)
         client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
@@ -81,11 +90,3 @@ def use_s3_endpoint(url: str | None) -> None:
     """Point MLflow's artifact store at an S3 service; it takes the address from the environment only."""
     if url:
         os.environ["MLFLOW_S3_ENDPOINT_URL"] = url
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -15,7 +15,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.records import ChainHead, Evaluation, Speed, TrainedModel
 from pipelines.registry import runs, versions
 from pipelines.registry.challengers import training_record
-from pipelines.registry.engine import engine_errors, open_client, use_s3_endpoint
+from pipelines.registry.engine import alone, engine_errors, open_client, use_s3_endpoint
 from pipelines.registry.local_copies import file_digest, folder_digest, verified_copy
 from pipelines.registry.pyfunc import save_pyfunc
 
@@ -57,6 +57,7 @@ class Registry:
     ) -> None:
         self._artifacts = artifacts_uri if "://" in artifacts_uri else Path(artifacts_uri).resolve().as_uri()
         self._models = home / "models"
+        self._lock = home / "mlflow-register.lock"
         self._ledger = ledger
         use_s3_endpoint(s3_endpoint_url)
         self._client = open_client(tracking_uri, home)
@@ -120,8 +121,9 @@ class Registry:
     def register(self, trained: TrainedModel, *, python_model: Path) -> str:
         """Make a trained model a model version with the alias ``challenger``.
 
-        One training is one version, also when several processes register it at once: MLflow gives
-        each a number, the lowest stays, and whoever sees a later one of the same training deletes it.
+        One training is one version, also when several processes register it at once: those that share a
+        home take turns; of machines that don't, each may get a number from MLflow, the lowest stays, and
+        whoever sees a later one of the same training deletes it.
 
         Parameters
         ----------
@@ -136,9 +138,11 @@ class Registry:
         name = trained.dataset
         with engine_errors(f"register the training {trained.training_key[:16]} of {name}"):
             versions.ensure_registered_model(self._client, name)
-            if not versions.versions_of(self._client, trained):
-                self._log_model(trained, python_model)
-                versions.create_version(self._client, trained)
+            # Of two that log a folder into one run at once, one fails, and a reader may meet half of it.
+            with alone(self._lock):
+                if not versions.versions_of(self._client, trained):
+                    self._log_model(trained, python_model)
+                    versions.create_version(self._client, trained)
             first, *later = versions.versions_of(self._client, trained)
             for version in later:
                 versions.delete_version(self._client, name, version)

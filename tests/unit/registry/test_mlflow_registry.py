@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -22,9 +23,11 @@ from pipelines.bundle.files import bundle_digest, read_bundle
 from pipelines.errors import ConfigError, EngineError, IntegrityError
 from pipelines.monitoring.reference_sketch import read_reference_sketch
 from pipelines.records import TrainedModel, TrainingRecord
+from pipelines.registry import mlflow_registry
 from pipelines.registry.engine import engine_errors, open_client
 from pipelines.registry.local_copies import file_digest
 from pipelines.registry.mlflow_registry import CHALLENGER, Registry
+from pipelines.registry.pyfunc import save_pyfunc
 from pipelines.runtime import Runtime
 from pipelines.steps.register import register
 
@@ -121,12 +124,21 @@ def test_a_training_is_one_version_however_often_it_is_registered(
 
 
 def test_a_training_registered_by_many_at_once_is_one_version(
-    world: Runtime, trained: TrainedModel, client: MlflowClient
+    world: Runtime, trained: TrainedModel, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert world.registry.alias(DATASET, CHALLENGER) is None
+    written: list[Path] = []
+
+    def write_slowly(bundle: Path, code: Path, into: Path) -> None:
+        written.append(into)
+        save_pyfunc(bundle, code, into)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(mlflow_registry, "save_pyfunc", write_slowly)
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(register, trained, runtime=world) for _ in range(4)]
         records = [job.result() for job in jobs]
+    assert len(written) == 1
     assert {record.model_version for record in records} == {"1"}
     assert {record.digest for record in records} == {records[0].digest}
     assert len(world.ledger.history(TrainingRecord, DATASET)) == 1
