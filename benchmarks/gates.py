@@ -1,12 +1,13 @@
 """How often a challenger that is no better is promoted, and one that is better by two points of AUC.
 
-On two real tables, both packaged: the flights of 2013, and the weather at New York's airports (will the
-wind be stronger in three hours?). Small models of boosted trees learn the first months. *Alike*: challenger
-and champion are two of them, of one recipe: another seed, and for half of them another sample of the rows.
-*Better*: the champion is worse by about two points of AUC over all later days: its scores are blurred, or it
-learned fewer rows, or lacks columns. Each time a stretch of later days is drawn, 5,000 rows of it, and the
-gates of the comparison decide as in a promotion, for the first challenger on those days. *Poisoned*: a tenth
-of the labels that the challenger learned is flipped at random.
+On real tables, all packaged: the flights of 2013, and the weather at New York's airports (will the wind be
+stronger in three hours, and, as a regression, how strong will it be?). Small models of boosted trees learn
+the first months. *Alike*: challenger and champion are two of them, of one recipe: another seed, and for half
+of them another sample of the rows. *Better*: the champion is worse by about two points of AUC over all later
+days: its scores are blurred, or it learned fewer rows, or lacks columns; of a regression, by a tenth of its
+lead over the mean. Each time a stretch of later days is drawn, 5,000 rows of it, and the gates of the
+comparison decide as in a promotion, for the first challenger on those days. *Poisoned*: a tenth of the labels
+that the challenger learned is flipped at random.
 """
 
 from __future__ import annotations
@@ -20,17 +21,20 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.gate_tables import TARGET, Table, flights, weather
-from pipelines.config import DatasetConfig
+from pipelines.config import DatasetConfig, Task
 from pipelines.evaluation.label_noise import estimate_label_noise
 from pipelines.features.encoding import fit_encoding
-from pipelines.metrics import evaluate_predictions
+from pipelines.metrics import evaluate_predictions, measure_model_effect, primary_metric, sure_inflation
 from pipelines.registry import gates
 from pipelines.steps.gating.holdout import Floats, Holdout
 from pipelines.steps.gating.models import Measured, compare_models
 from pipelines.training.candidates import fit_candidate
+from pipelines.training.refits import Recipe, refit
 
 N_ALIKE, N_BETTER, N_POISONED = 1_000, 1_000, 200
-N_MODELS, N_ROWS, N_TRAINED, BETTER_BY = 20, 5_000, 20_000, 0.02
+N_MODELS, N_ROWS, N_TRAINED, BETTER_BY, BETTER_BY_SHARE = 20, 5_000, 20_000, 0.02, 0.1
+# Of so many models each challenger draws those that its own training would have fitted again.
+N_REFITS = 40
 _GOLDEN = gates.golden_rows(None, device="cpu")
 
 
@@ -43,10 +47,14 @@ class Decided(NamedTuple):
 
 @dataclass(frozen=True)
 class Models:
-    """Predictions of all later rows by the models of one table, and how they are made."""
+    """Predictions of all later rows by the models of one table, and how they are made.
+
+    Of ``refits``, each training has some, by which it tells how much is luck of it.
+    """
 
     table: Table
     alike: list[Floats]
+    refits: list[Floats]
     fit: Callable[..., Floats]
 
 
@@ -54,7 +62,7 @@ def main() -> None:
     """Print, for each table, how many challengers were promoted."""
     print(f"{'':52}{'judged':>8}{'gain':>9}{'promoted':>10}")
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
-        for table in (flights(folder), weather()):
+        for table in (flights(folder), weather(), weather(is_regression=True)):
             models = _train(table)
             worse = list(_worse(models))
             for n_days in table.lengths:
@@ -62,7 +70,8 @@ def main() -> None:
                 _print(f"{name}: alike", _alike(models, n_days))
                 for how, champions in worse:
                     _print(f"{name}: better, the champion {how}", _against(models, champions, n_days))
-            _poisoned(models)
+            if table.config.task == "binary":
+                _poisoned(models)
 
 
 def _print(title: str, decided: Iterable[Decided]) -> None:
@@ -78,7 +87,11 @@ def _train(table: Table) -> Models:
         return _fit(table, _without(table.config, drop), seed, n_rows=n_rows, is_resampled=is_resampled)
 
     alike = [fit(seed, is_resampled=seed % 2 == 1) for seed in range(N_MODELS)]
-    return Models(table, alike, fit)
+    recipe = Recipe("hist_gradient_boosting", {}, seed=1_000)
+    evaluation = table.config.evaluation.model_copy(update={"refits": N_REFITS})
+    config = table.config.model_copy(update={"evaluation": evaluation})
+    refits = [predict(table.later) for predict in refit(table.train, table.valid, recipe, config=config)]
+    return Models(table, alike, refits, fit)
 
 
 def _fit(
@@ -119,7 +132,7 @@ def _alike(models: Models, n_days: int) -> Iterable[Decided]:
     random = np.random.default_rng(1)
     for _ in range(N_ALIKE):
         one, other = random.choice(N_MODELS, 2, replace=False)
-        yield _judge(models.table, (models.alike[one], models.alike[other]), random, n_days)
+        yield _judge(models, (models.alike[one], models.alike[other]), random, n_days)
 
 
 def _against(models: Models, champions: list[Floats], n_days: int) -> Iterable[Decided]:
@@ -127,18 +140,18 @@ def _against(models: Models, champions: list[Floats], n_days: int) -> Iterable[D
     for number in range(N_BETTER):
         # One recipe, seed and sample, but for what makes the champion worse.
         pair = models.alike[number % len(champions)], champions[number % len(champions)]
-        yield _judge(models.table, pair, random, n_days)
+        yield _judge(models, pair, random, n_days)
 
 
 def _judge(
-    table: Table,
+    models: Models,
     pair: tuple[Floats, Floats],
     random: np.random.Generator,
     n_days: int,
     flipped: float = 0.0,
 ) -> Decided:
     """Draw a holdout of later days, and ask the gates of the comparison of challenger and champion."""
-    ours, theirs = pair
+    table = models.table
     days = np.unique(table.days)
     first = random.integers(days.size - n_days + 1)
     stretch = np.flatnonzero(np.isin(table.days, days[first : first + n_days]))
@@ -147,8 +160,12 @@ def _judge(
     target = np.where(random.random(target.size) < flipped, 1 - target, target)
     promotion = table.config.promotion
 
+    chosen = random.choice(N_REFITS, table.config.evaluation.refits, replace=False)
+    inflation = _inflation(models, [models.refits[number] for number in chosen], rows, target)
+
     def compare(by: Sequence[str]) -> gates.Comparison:
-        return _compare(table, rows, target, ours[rows], theirs[rows], by)
+        found = _compare(models, rows, target, pair, by)
+        return found._replace(inflation=inflation)
 
     comparison = compare([])
     is_promoted = gates.beats_champion(comparison, config=promotion).is_passed
@@ -160,12 +177,15 @@ def _judge(
 
 
 def _compare(
-    table: Table, rows: Any, target: Floats, ours: Floats, theirs: Floats, by: Sequence[str]
+    models: Models, rows: Any, target: Floats, pair: tuple[Floats, Floats], by: Sequence[str]
 ) -> gates.Comparison:
-    later = table.later.take(pa.array(rows))
-    holdout = Holdout([], later, later, later, target, table.days[rows], "days")
-    values = [evaluate_predictions(target, guess, "binary")["auc"] for guess in (ours, theirs)]
-    measured = Measured(ours, theirs, *values, naive={"chance": 0.5}, golden=_GOLDEN)
+    table = models.table
+    ours, theirs = (guess[rows] for guess in pair)
+    task, days, later = table.config.task, table.days[rows], table.later.take(pa.array(rows))
+    holdout = Holdout([], later, later, later, target, days, "days")
+    values = [_metric(task, target, guess) for guess in (ours, theirs)]
+    naive = np.full(target.size, table.train[TARGET].to_numpy().mean())
+    measured = Measured(ours, theirs, *values, {"the mean": _metric(task, target, naive)}, _GOLDEN)
     features = table.config.features.model_copy(update={"categorical": tuple(by)})
     config = table.config.model_copy(update={"features": features})
     comparison = compare_models(measured, table.champion, holdout, config)
@@ -173,9 +193,25 @@ def _compare(
     return comparison
 
 
+def _inflation(models: Models, refits: Sequence[Floats], rows: Any, target: Floats) -> float:
+    days, task = models.table.days[rows], models.table.config.task
+    effect = measure_model_effect(target, [guess[rows] for guess in refits], days, task)
+    return sure_inflation(effect.ratio, len(refits), np.unique(days).size)
+
+
+def _metric(task: Task, target: Floats, guess: Floats) -> float:
+    return evaluate_predictions(target, guess, task)[primary_metric(task).name]
+
+
 def _worse(models: Models) -> Iterable[tuple[str, list[Floats]]]:
-    """Give champions that are two points worse over all later rows, made so in three ways."""
+    """Give champions that are worse over all later rows, made so in several ways.
+
+    By two points of AUC; of a regression by a tenth of the lead over the mean, in one way.
+    """
     table, best = models.table, models.alike
+    if table.config.task == "regression":
+        yield "blurred", [_blurred_numbers(table, guess, seed) for seed, guess in enumerate(best[:8])]
+        return
     aim = float(np.mean([_auc(table, guess) for guess in best])) - BETTER_BY
     yield "blurred", [_blurred(table, guess, seed) for seed, guess in enumerate(best[:8])]
     sizes = (500, 1_000, 2_000, 4_000, 8_000)
@@ -185,6 +221,14 @@ def _worse(models: Models) -> Iterable[tuple[str, list[Floats]]]:
     drop = _columns_worth(models, aim)
     title = f"without {len(drop)} of {len(table.config.features.columns)} columns"
     yield title, [models.fit(seed, drop=drop, is_resampled=seed % 2 == 1) for seed in range(4)]
+
+
+def _blurred_numbers(table: Table, guess: Floats, seed: int) -> Floats:
+    """Return a regression's values with as much noise as costs a tenth of its lead over the mean."""
+    error = _metric("regression", table.target, guess)
+    aim = error + BETTER_BY_SHARE * (float(table.target.std()) - error)
+    noise = np.random.default_rng(seed).normal(size=guess.size)
+    return np.asarray(guess + noise * np.sqrt(aim**2 - error**2))
 
 
 def _columns_worth(models: Models, aim: float) -> list[str]:
@@ -222,7 +266,7 @@ def _poisoned(models: Models) -> None:
     for where, flipped in (("training", 0.0), ("training and holdout", 0.1)):
         decided = [
             _judge(
-                table,
+                models,
                 (challengers[n % 4], models.alike[random.integers(N_MODELS)]),
                 random,
                 table.lengths[0],

@@ -160,7 +160,9 @@ def _rebuild_families(site: Site) -> None:
         site.configure(candidates=[candidate])
         site.train().check_returncode()
         runtime = site.runtime()
-        version = runtime.ledger.history(TrainingRecord, DATASET)[-1].model_version
+        # Not that of one more day, which is of a later night.
+        of_night = [r for r in runtime.ledger.history(TrainingRecord, DATASET) if r.partition_key == NIGHT]
+        version = of_night[-1].model_version
         trained = training_record(DATASET, version, ledger=runtime.ledger).trained
         assert trained.candidate == candidate, trained.candidate
         cache = ObjectCache(runtime.settings.dvc_cache)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipelines.config.base import Closed, Fraction
+
+_MIN_REFITS = 4
 
 
 class EvaluationConfig(Closed):
@@ -19,9 +21,20 @@ class EvaluationConfig(Closed):
         A row of a binary task counts as selected from this probability on.
     explained_rows : int
         Of how many rows SHAP values are worked out; 0: of none.
+    refits : int
+        How many models of the same recipe are fitted, on at most 10,000 rows each, to tell how much of a gain
+        is luck of training; 0: none, and it is not told.
     """
 
     slices: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     threshold: Fraction = 0.5
     explained_rows: int = Field(default=50, ge=0, le=1_000)
+    refits: int = Field(default=10, ge=0, le=100)
+
+    @field_validator("refits")
+    @classmethod
+    def _are_enough(cls, refits: int) -> int:
+        if 0 < refits < _MIN_REFITS:
+            raise ValueError(f"{refits} models tell too little: at least {_MIN_REFITS}, or 0 for none")
+        return refits

@@ -7,6 +7,7 @@ A measure that is not defined is ``nan``, and a ``nan`` never wins a comparison.
 from pipelines.metrics.bootstrap import BootstrapGain, paired_day_bootstrap
 from pipelines.metrics.calibration import Calibration, measure_calibration
 from pipelines.metrics.intervals import Estimate
+from pipelines.metrics.model_effect import ModelEffect, measure_model_effect, sure_inflation
 from pipelines.metrics.names import metric_name
 from pipelines.metrics.paired import PairedDifference, paired_difference
 from pipelines.metrics.paired_gain import NOT_COMPARABLE, PairedGain, compare_paired
@@ -28,6 +29,7 @@ __all__ = [
     "Calibration",
     "Estimate",
     "GroupGap",
+    "ModelEffect",
     "PairedDifference",
     "PairedGain",
     "PrimaryMetric",
@@ -38,6 +40,7 @@ __all__ = [
     "evaluate_predictions",
     "measure_calibration",
     "measure_gaps",
+    "measure_model_effect",
     "measure_slices",
     "metric_name",
     "paired_day_bootstrap",
@@ -45,5 +48,6 @@ __all__ = [
     "primary_metric",
     "row_losses",
     "slice_column",
+    "sure_inflation",
     "worse_evidence",
 ]

@@ -46,6 +46,10 @@ class PairedGain(NamedTuple):
         reach = student_quantile((1 + confidence) / 2, self.n_units - 1) * self.standard_error * self.stretch
         return self.gain - reach, self.gain + reach
 
+    def inflated(self, inflation: float) -> PairedGain:
+        """Return the gain as of a variance ``inflation`` times as large as days alone make it."""
+        return self._replace(stretch=self.stretch * math.sqrt(inflation))
+
     @property
     def _is_defined(self) -> bool:
         return self.n_units >= 2 and math.isfinite(self.gain + self.standard_error)

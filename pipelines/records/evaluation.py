@@ -233,6 +233,25 @@ class LabelNoise(Record):
     suspects: tuple[str, ...] = ()
 
 
+class RetrainingNoise(Record):
+    """How much models of one recipe differ on the same held-out rows, each of another seed and resample.
+
+    Parameters
+    ----------
+    values : tuple of float
+        The primary metric of each of those models, which were fitted on 10,000 rows at most.
+    standard_deviation : float
+        Of ``values``.
+    ratio : float
+        Their variance over what it would be if they differed only as they differ from day to day (from group
+        of rows to group of rows). Far above 1, a gain may be beyond doubt on these days and yet be luck.
+    """
+
+    values: tuple[float, ...]
+    standard_deviation: float
+    ratio: float
+
+
 class Evaluation(Record):
     """All that was measured of one model on its holdout, which training never saw.
 
@@ -280,6 +299,7 @@ class Evaluation(Record):
     baselines: tuple[BaselineMeasure, ...] = ()
     importance: Importance | None = None
     label_noise: LabelNoise | None = None
+    retraining_noise: RetrainingNoise | None = None
     plots: dict[str, str] = Field(default_factory=dict)
     not_measured: dict[str, str] = Field(default_factory=dict)
 

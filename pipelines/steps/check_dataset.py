@@ -130,7 +130,7 @@ def _trial(dataset: str, settings: Settings, folder: Path, night: str | None) ->
         "HOLDFAST_HOME": str(folder / "home"),
         "HOLDFAST_DEVICE": "cpu",
     }
-    quick = config.model_copy(update={"training": trial_training.quick_training(config.training)})
+    quick = trial_training.quick_training(config)
     (folder / "home").mkdir()
     runtime = Runtime(
         settings=load_settings(environ), params=Params(datasets={dataset: quick}, run=params.run)

@@ -26,10 +26,12 @@ from pipelines.monitoring.reference_sketch import sketch_reference
 from pipelines.records import Evaluation
 from pipelines.scoring.outcome import with_predictions
 from pipelines.scoring.scorer import Scorer
+from pipelines.steps.retraining_noise import measure_retraining_noise
 from pipelines.steps.stage_folder import StageFolder
 from pipelines.storage.digest import ROW_KEY
 from pipelines.storage.lake import PARTITION_COLUMN
 from pipelines.training.examples import count_strangers, read_days
+from pipelines.training.refits import Recipe
 from pipelines.training.row_split import row_units
 from pipelines.training.snapshot import EVENTS, LABELS, write_parquet
 from pipelines.validation.reference import learn
@@ -84,7 +86,10 @@ def _evaluation(folder: StageFolder, examples: Examples, guess: Floats, scorer: 
     evaluation = evaluate_holdout(subject, holdout, seen)
     plots = write_plots(holdout, evaluation.importance, folder.plots)
     places = {title: f"{folder.plots.name}/{name}" for title, name in plots.items()}
-    return evaluation.model_copy(update={"plots": places})
+    recipe = Recipe(told.candidate, told.training.parameters, told.training.seed)
+    noise, problem = measure_retraining_noise(examples, holdout, recipe)
+    missing = evaluation.not_measured | ({"retraining_noise": problem} if problem else {})
+    return evaluation.model_copy(update={"plots": places, "retraining_noise": noise, "not_measured": missing})
 
 
 def _write_reference(folder: StageFolder, examples: Examples, scorer: Scorer, config: DatasetConfig) -> None:
@@ -144,6 +149,9 @@ def _headlines(evaluation: Evaluation) -> dict[str, float]:
     if evaluation.label_noise is not None:
         found["label_noise"] = evaluation.label_noise.share
         found["surest_contradicted"] = evaluation.label_noise.surest_contradicted
+    if evaluation.retraining_noise is not None:
+        found["retraining_noise"] = evaluation.retraining_noise.standard_deviation
+        found["retraining_noise_ratio"] = evaluation.retraining_noise.ratio
     # MLflow takes no other characters in a metric's name.
     return {re.sub(r"[^\w.-]", "_", name): float(value) for name, value in found.items() if value is not None}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from pipelines.config import Params, SearchConfig, TrainingConfig, TrainingRun
+from pipelines.config import DatasetConfig, Params, SearchConfig, TrainingRun
 from pipelines.errors import ConfigError
 from pipelines.features.query import load_features, read_query
 from pipelines.records import partition_range, shift_partition
@@ -38,18 +38,20 @@ class TrialTraining:
     said: str
 
 
-def quick_training(training: TrainingConfig) -> TrainingConfig:
+def quick_training(config: DatasetConfig) -> DatasetConfig:
     """Return settings that are quick, and content with the few nights of a trial."""
-    return training.model_copy(
+    training = config.training.model_copy(
         update={
-            "candidates": training.candidates[:1],
-            "max_iterations": min(training.max_iterations, 40),
-            "max_epochs": min(training.max_epochs, 2),
+            "candidates": config.training.candidates[:1],
+            "max_iterations": min(config.training.max_iterations, 40),
+            "max_epochs": min(config.training.max_epochs, 2),
             "search": SearchConfig(),
             "min_days": 1,
-            "holdout_days": min(training.holdout_days, 3),
+            "holdout_days": min(config.training.holdout_days, 3),
         }
     )
+    evaluation = config.evaluation.model_copy(update={"refits": 0})
+    return config.model_copy(update={"training": training, "evaluation": evaluation})
 
 
 def train(dataset: str, night: str, *, runtime: Runtime, folder: Path) -> TrialTraining:

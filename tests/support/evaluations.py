@@ -15,6 +15,7 @@ from pipelines.records import (
     Importance,
     LabelNoise,
     Measured,
+    RetrainingNoise,
     Selection,
     SliceMeasure,
     Speed,
@@ -117,6 +118,9 @@ def evaluation(**changes: Any) -> Evaluation:
             n_folds=3,
             by_class={"0": 0.04, "1": 0.06},
             suspects=("2013-01-03|7",),
+        ),
+        "retraining_noise": RetrainingNoise(
+            values=(0.74, 0.75, 0.76, 0.75), standard_deviation=0.0082, ratio=1.5
         ),
         "plots": {"Calibration": "plots/calibration.csv"},
         "not_measured": {"fairness.origin": "only one level has 50 rows or more"},

@@ -18,7 +18,13 @@ _AMOUNTS = {
 
 def robust_sections(evaluation: Evaluation, speed: Speed | None) -> list[Section]:
     """Return what the model bears, what it leans on, and how fast it is."""
-    return [_stress(evaluation), _importance(evaluation), _label_noise(evaluation), _speed(speed)]
+    return [
+        _stress(evaluation),
+        _importance(evaluation),
+        _label_noise(evaluation),
+        _retraining_noise(evaluation),
+        _speed(speed),
+    ]
 
 
 def _stress(evaluation: Evaluation) -> Section:
@@ -78,6 +84,20 @@ def _suspects(found: LabelNoise) -> list[Block]:
     if not found.suspects:
         return []
     return [Prose("Those that are contradicted most:"), Bullets([f"`{row}`" for row in found.suspects[:5]])]
+
+
+def _retraining_noise(evaluation: Evaluation) -> Section:
+    title = "How much is luck of training"
+    found = evaluation.retraining_noise
+    if found is None:
+        return Section(title, [not_measured(evaluation, "retraining_noise")])
+    of_what = f"{evaluation.metric} of {len(found.values)} models of this recipe, of other seeds and samples"
+    reach = f"{figure(min(found.values))} to {figure(max(found.values))}"
+    facts = [
+        Fact("one such model varies by", figure(found.standard_deviation), f"{of_what}: {reach}"),
+        Fact("beside what days explain", f"{found.ratio:.2g} times", "the variance; 1: days explain it all"),
+    ]
+    return Section(title, [Facts(facts)])
 
 
 def _speed(speed: Speed | None) -> Section:

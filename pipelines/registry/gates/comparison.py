@@ -20,7 +20,8 @@ class Comparison(NamedTuple):
 
     ``gain`` is in the primary metric ``metric``, positive where the challenger is better; ``lead`` is how
     much the champion is better than the best naive baseline, nan or negative where it is not; ``slices``
-    holds the gain in each group of rows, by its name.
+    holds the gain in each group of rows, by its name. ``inflation`` is by how much models of the challenger's
+    recipe surely vary more than days alone make of it, as a multiple of the variance; 1 where they don't.
     """
 
     champion: str
@@ -29,6 +30,7 @@ class Comparison(NamedTuple):
     lead: float = math.nan
     slices: Mapping[str, PairedGain] = {}
     unit: str = "days"
+    inflation: float = 1.0
 
 
 def share_of_risk(n_before: int, config: PromotionConfig) -> float:
@@ -57,6 +59,9 @@ def beats_champion(
 ) -> GateResult:
     """Ask that the challenger is better than the champion on the same rows (or no worse), by more than luck.
 
+    To be better, it has to be so beyond luck of the days, by what is required, and beyond luck of training:
+    by more than models of its own recipe may differ, where days don't explain how they do.
+
     Parameters
     ----------
     comparison : Comparison, optional
@@ -72,27 +77,37 @@ def beats_champion(
             name="beats_champion", is_passed=True, observed="no champion yet", required=required
         )
     gain, least = comparison.gain, required_gain(comparison, config)
-    p_value = gain.p_better(least)
+    of_days, of_training = gain.p_better(least), _luck_of_training(comparison, config)
     lower, upper = gain.interval(_SHOWN_CONFIDENCE)
     what = f"a true gain above {least:.2g}" if least >= 0 else f"a true loss below {-least:.2g}"
+    also = "" if of_training is None else f", and p {of_training:.2g} that it is luck of training"
     return GateResult(
         name="beats_champion",
-        is_passed=p_value <= risk,
+        is_passed=max(of_days, of_training or 0.0) <= risk,
         observed=(
             f"{comparison.metric} gain over v{comparison.champion} {gain.gain:+.4g} "
-            f"[{lower:+.4g}, {upper:+.4g}], p {p_value:.2g} over {gain.n_units} {comparison.unit}"
+            f"[{lower:+.4g}, {upper:+.4g}], p {of_days:.2g} over {gain.n_units} {comparison.unit}{also}"
         ),
         required=f"{what}, at a risk of at most {risk:.2g} that it is luck",
         details={
             "mode": config.mode,
             "required_gain": least,
             "risk": risk,
-            "p_value": p_value,
+            "p_value": of_days,
             "lower": lower,
             "upper": upper,
+            "inflation": comparison.inflation,
+            "p_training": of_training,
             **gain._asdict(),
         },
     )
+
+
+def _luck_of_training(comparison: Comparison, config: PromotionConfig) -> float | None:
+    """Return how likely two models of one recipe differ by the gain; None where it is not asked for."""
+    if config.mode == "non_inferior" or comparison.inflation <= 1:
+        return None
+    return comparison.gain.inflated(comparison.inflation).p_better()
 
 
 def no_slice_worse(comparison: Comparison | None, *, config: PromotionConfig) -> GateResult:

@@ -19,6 +19,7 @@ from pipelines.metrics import (
     measure_calibration,
     measure_gaps,
     primary_metric,
+    sure_inflation,
 )
 from pipelines.records import ChampionMove, GateRecord, GateResult, TrainingRecord
 from pipelines.registry import gates
@@ -113,11 +114,17 @@ def weigh_model(measured: Measured, holdout: Holdout, config: DatasetConfig) -> 
 
 
 def compare_models(
-    measured: Measured, champion: ChampionMove | None, holdout: Holdout, config: DatasetConfig
+    measured: Measured,
+    champion: ChampionMove | None,
+    holdout: Holdout,
+    config: DatasetConfig,
+    *,
+    inflation: float = 1.0,
 ) -> gates.Comparison | None:
     """Compare challenger and champion on all rows, and in each group of them; None without a champion.
 
     Groups are those of the columns of ``evaluation.slices`` and ``protected``, and of categorical features.
+    ``inflation`` is that of :class:`~pipelines.registry.gates.Comparison`.
     """
     ours, theirs = measured.ours, measured.theirs
     if champion is None or theirs is None or measured.champion_value is None:
@@ -145,7 +152,16 @@ def compare_models(
             for part in slices
         },
         unit=holdout.unit,
+        inflation=inflation,
     )
+
+
+def inflation_of(training: TrainingRecord, runtime: Runtime) -> float:
+    """Return by how much models of a recipe surely vary more than days make of it; 1 if that is not told."""
+    evaluation = runtime.registry.evaluation(training.dataset, training.model_version)
+    if evaluation is None or (noise := evaluation.retraining_noise) is None:
+        return 1.0
+    return sure_inflation(noise.ratio, len(noise.values), evaluation.n_units)
 
 
 def try_loading(training: TrainingRecord, earlier: Iterable[GateRecord], *, runtime: Runtime) -> GateResult:

@@ -326,9 +326,29 @@ def test_a_challenger_wins_by_more_than_luck(
     assert "auc gain over v1" in result.observed
 
 
+@pytest.mark.parametrize(
+    ("config", "passed"),
+    [
+        pytest.param(SUPERIOR, False, id="to-be-better-it-has-to-be-more-than-luck-of-training"),
+        pytest.param(NON_INFERIOR, True, id="luck-of-training-makes-nothing-worse"),
+    ],
+)
+def test_models_of_one_recipe_that_differ_on_all_days_widen_what_is_luck(
+    config: PromotionConfig, passed: bool
+) -> None:
+    calm = compared(0.03, error=0.008)
+    result = gates.beats_champion(calm._replace(inflation=4.0), config=config)
+    assert gates.beats_champion(calm, config=config).is_passed
+    assert result.is_passed is passed
+    assert ("that it is luck of training" in result.observed) is not passed
+    assert (result.details["p_training"] is None) is passed
+    assert result.details["inflation"] == 4.0
+    assert result.details["p_value"] < result.details["risk"]
+
+
 def test_a_gain_must_exceed_a_share_of_what_the_champion_is_ahead_by() -> None:
     asked = [gates.required_gain(compared(0.0)._replace(lead=lead), CONFIG) for lead in (0.2, -0.1, math.nan)]
-    assert asked == pytest.approx([0.002, 0.0, 0.0])
+    assert asked == pytest.approx([0.0015, 0.0, 0.0])
 
 
 def test_the_first_champion_has_nobody_to_beat() -> None:

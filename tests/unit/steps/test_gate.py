@@ -7,10 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import toy_world
+from evaluations import evaluation
 from toy_world import DATASET, NIGHT, STRONG
 
 from pipelines.errors import ConfigError, NotReadyError
-from pipelines.records import GateRecord, GateResult
+from pipelines.records import Evaluation, GateRecord, GateResult, RetrainingNoise, TrainingRecord
+from pipelines.registry.local_copies import file_digest
 from pipelines.runtime import Runtime
 from pipelines.steps.gate import gate
 from pipelines.steps.promote import promote
@@ -77,6 +79,26 @@ def test_a_challenger_is_held_against_the_champion_on_the_same_rows(
     assert (record.champion_version, record.champion_sequence) == (first, 1)
     assert record.champion_value is not None
     assert (record.challenger_value > record.champion_value) is passed
+
+
+def test_a_gain_that_may_be_luck_of_training_is_none(tmp_path: Path) -> None:
+    world = toy_world.open_world(tmp_path, "rivals", promotion={"min_baseline_gain": 0.01})
+    toy_world.crown(world, "1")
+    noise = RetrainingNoise(values=(0.7, 0.75, 0.8, 0.85), standard_deviation=0.065, ratio=400.0)
+    _put_evaluation_on_record(world, "2", evaluation(retraining_noise=noise, label_noise=None))
+    record = gate(DATASET, "2", runtime=world)
+    assert failed(record) == ["beats_champion"]
+    assert "that it is luck of training" in result(record, "beats_champion").observed
+
+
+def _put_evaluation_on_record(world: Runtime, version: str, measured: Evaluation) -> None:
+    path = world.settings.home / "models" / DATASET / version / "evaluation.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(measured.model_dump_json())
+    record = world.ledger.latest(TrainingRecord, DATASET, subject=version)
+    assert record is not None
+    trained = record.trained.model_copy(update={"evaluation_digest": file_digest(path)})
+    world.ledger.record(record.model_copy(update={"trained": trained}))
 
 
 def test_all_gates_are_shown_when_several_fail(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ SMALL: dict[str, Any] = {
         "flights": {
             "training": {"holdout_days": 3, "min_days": 10, "max_iterations": 8, "max_epochs": 1},
             "monitoring": {"reference_rows": 160},
-            "evaluation": {"slices": ["origin", "flight"], "explained_rows": 5},
+            "evaluation": {"slices": ["origin", "flight"], "explained_rows": 5, "refits": 4},
         }
     }
 }
@@ -169,6 +169,11 @@ def test_what_was_measured_is_of_the_very_model_and_of_landed_columns_too(output
     for column in ("origin", "flight"):
         assert evaluation.not_measured[f"slices.{column}"] == "fewer than two of its groups have 50 rows"
     assert all((outputs / path).is_file() for path in evaluation.plots.values())
+    noise = evaluation.retraining_noise
+    assert noise is not None
+    assert len(noise.values) == 4
+    assert 0.6 < min(noise.values) < max(noise.values) < 1
+    assert metrics["evaluation"]["retraining_noise_ratio"] == noise.ratio > 0
     assert Speed.model_validate_json((outputs / "speed.json").read_bytes()).device == "cpu"
 
 
