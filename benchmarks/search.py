@@ -26,7 +26,7 @@ from pipelines.runtime import Runtime
 from pipelines.steps.ingest import ingest_range
 from pipelines.training.candidates import calibration_slice
 from pipelines.training.examples import split_days
-from pipelines.training.selection import Fitting, Rows, Selection, select_model
+from pipelines.training.selection import Fitting, Rows, SelectedModel, select_model
 
 DATASET = "flights"
 SPANS = (("2013-01-01", "2013-03-31"), ("2013-04-01", "2013-06-30"), ("2013-07-01", "2013-09-30"))
@@ -117,12 +117,12 @@ def _train(table: pa.Table, days: Sequence[str], config: DatasetConfig) -> Outco
     return Outcome(_valid_auc(selected), measured["auc"], seconds, _n_pruned(selected))
 
 
-def _valid_auc(selected: Selection) -> float:
+def _valid_auc(selected: SelectedModel) -> float:
     auc: float = selected.told["validation"][selected.told["candidate"]]["auc"]
     return auc
 
 
-def _n_pruned(selected: Selection) -> int:
+def _n_pruned(selected: SelectedModel) -> int:
     n_pruned: int = selected.told.get("search", {}).get("n_pruned", 0)
     return n_pruned
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectedModel:
     """What was chosen, and from what.
 
     Parameters
@@ -79,7 +79,7 @@ class Fitting:
         return evaluate_predictions(happened, fitted.predict(valid), self.config.task)
 
 
-def select_model(fitting: Fitting, run: TrainingRun, *, studies: Path) -> Selection:
+def select_model(fitting: Fitting, run: TrainingRun, *, studies: Path) -> SelectedModel:
     """Fit the candidates, search where the configuration asks for it, and choose by the validation rows.
 
     Parameters
@@ -101,7 +101,7 @@ def select_model(fitting: Fitting, run: TrainingRun, *, studies: Path) -> Select
     }
     measured = {name: fitting.measure(model) for name, model in fitted.items()}
     best = fitted[choose_candidate(measured, fitting.config.task)]
-    return Selection(best, {"candidate": best.name, "validation": _validation(measured)})
+    return SelectedModel(best, {"candidate": best.name, "validation": _validation(measured)})
 
 
 class _Memory:
@@ -139,7 +139,7 @@ class _Memory:
         return model
 
 
-def _searched(fitting: Fitting, run: TrainingRun, studies: Path) -> Selection:
+def _searched(fitting: Fitting, run: TrainingRun, studies: Path) -> SelectedModel:
     from pipelines.training.search import Budget, Space, Study, best_of, search
 
     training, metric = fitting.config.training, primary_metric(fitting.config.task)
@@ -175,7 +175,7 @@ def _searched(fitting: Fitting, run: TrainingRun, studies: Path) -> Selection:
         },
         "trials": [trial.told() for trial in trials],
     }
-    return Selection(memory.model_of(best), told)
+    return SelectedModel(memory.model_of(best), told)
 
 
 def _validation(measured: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -17,7 +17,7 @@ from pipelines.errors import IntegrityError
 from pipelines.training.candidates import FittedCandidate
 from pipelines.training.search import Study
 from pipelines.training.search.trials import OnRound
-from pipelines.training.selection import Fitting, Rows, Selection, select_model
+from pipelines.training.selection import Fitting, Rows, SelectedModel, select_model
 
 # The ninth of them is the best.
 N_TRIALS = 10
@@ -31,7 +31,7 @@ def _fitting(task: Task = "binary", **search: Any) -> Fitting:
     return Fitting(Rows(train, valid, valid.slice(0, 0)), config, sample_models.encoding(task), seed=7)
 
 
-def _bytes(selection: Selection, folder: Path) -> dict[str, bytes]:
+def _bytes(selection: SelectedModel, folder: Path) -> dict[str, bytes]:
     """Return the files of the bundle that a selection makes."""
     best, sample = selection.best, sample_models.rows(20, 3)
     write_bundle(folder, best.description, best.tensors, with_outputs(sample, best.predict(sample)))
@@ -39,19 +39,19 @@ def _bytes(selection: Selection, folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Selection:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> SelectedModel:
     """Return what is selected without a search."""
     return select_model(_fitting(), RUN, studies=tmp_path_factory.mktemp("none"))
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Selection:
+def searched(tmp_path_factory: pytest.TempPathFactory) -> SelectedModel:
     """Return what a search that nothing happened to selects."""
     return select_model(_fitting(trials=N_TRIALS), RUN, studies=tmp_path_factory.mktemp("whole"))
 
 
 def test_without_a_search_the_best_candidate_is_chosen_and_nothing_is_kept(
-    plain: Selection, tmp_path: Path
+    plain: SelectedModel, tmp_path: Path
 ) -> None:
     select_model(_fitting(), RUN, studies=tmp_path / "studies")
     assert not (tmp_path / "studies").exists()
@@ -62,7 +62,7 @@ def test_without_a_search_the_best_candidate_is_chosen_and_nothing_is_kept(
 
 
 def test_a_search_tells_every_trial_and_chooses_none_worse_than_without_it(
-    plain: Selection, searched: Selection
+    plain: SelectedModel, searched: SelectedModel
 ) -> None:
     trials, told = searched.told["trials"], searched.told["search"]
     assert [trial["number"] for trial in trials] == list(range(N_TRIALS)) == list(range(told["n_trials"]))
@@ -74,7 +74,9 @@ def test_a_search_tells_every_trial_and_chooses_none_worse_than_without_it(
     assert searched.told["validation"][best["candidate"]] == best["metrics"]
 
 
-def test_a_search_that_finds_nothing_better_gives_the_bytes_of_none(plain: Selection, tmp_path: Path) -> None:
+def test_a_search_that_finds_nothing_better_gives_the_bytes_of_none(
+    plain: SelectedModel, tmp_path: Path
+) -> None:
     defaults_only = select_model(_fitting(trials=1), RUN, studies=tmp_path / "studies")
     assert _bytes(defaults_only, tmp_path / "one") == _bytes(plain, tmp_path / "other")
 
@@ -104,7 +106,7 @@ class _Interrupted(Fitting):
     "trial", [pytest.param(3, id="before-the-best-trial"), pytest.param(9, id="after-the-best-trial")]
 )
 def test_a_search_that_was_stopped_gives_the_bytes_of_one_that_was_not(
-    trial: int, searched: Selection, tmp_path: Path
+    trial: int, searched: SelectedModel, tmp_path: Path
 ) -> None:
     studies = tmp_path / "studies"
     whole = _fitting(trials=N_TRIALS)
@@ -120,7 +122,7 @@ def test_a_search_that_was_stopped_gives_the_bytes_of_one_that_was_not(
 
 
 def test_the_model_of_a_finished_search_is_fitted_again_to_the_same_bytes(
-    searched: Selection, tmp_path: Path
+    searched: SelectedModel, tmp_path: Path
 ) -> None:
     select_model(_fitting(trials=N_TRIALS), RUN, studies=tmp_path)
     again = select_model(_fitting(trials=N_TRIALS), RUN, studies=tmp_path)
@@ -136,7 +138,9 @@ def test_a_search_that_was_kept_on_another_kind_of_machine_is_refused(tmp_path: 
         select_model(_fitting(trials=3), RUN, studies=tmp_path)
 
 
-def test_a_search_to_be_repeated_has_as_many_trials_as_it_had(searched: Selection, tmp_path: Path) -> None:
+def test_a_search_to_be_repeated_has_as_many_trials_as_it_had(
+    searched: SelectedModel, tmp_path: Path
+) -> None:
     run = TrainingRun(n_trials=N_TRIALS)
     repeated = select_model(_fitting(minutes=0.0001), run, studies=tmp_path / "studies")
     assert repeated.told["trials"] == searched.told["trials"]
