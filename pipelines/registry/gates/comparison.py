@@ -13,6 +13,8 @@ from pipelines.registry.gates.words import named
 
 # How sure the interval is that a person reads; the decision is by the p-value.
 _SHOWN_CONFIDENCE = 0.9
+# How fast the shares of the risk fall from challenger to challenger, and what they add up to: zeta(2.5).
+_SHARES_FALL, _SUM_OF_SHARES = 2.5, 1.34148726
 
 
 class Comparison(NamedTuple):
@@ -36,14 +38,15 @@ class Comparison(NamedTuple):
 def share_of_risk(n_before: int, config: PromotionConfig) -> float:
     """Return how likely luck may be to pass the next challenger, after ``n_before`` on the same days.
 
-    The first gets 6 / pi squared of ``1 - confidence``, the k-th a k-th squared of that: all together,
-    however many there are, no more than ``1 - confidence``. One that passes gives back what it was given.
+    The first gets three quarters of ``1 - confidence``, the k-th that divided by k to the power of 2.5: all
+    together, however many there are, no more than ``1 - confidence``. One that passes gives back what it was
+    given.
 
     References
     ----------
     .. [1] Foster & Stine, Alpha-investing, J. Royal Statistical Society B 70(2), 2008.
     """
-    return (1 - config.confidence) * 6 / math.pi**2 / (n_before + 1) ** 2
+    return (1 - config.confidence) / _SUM_OF_SHARES / (n_before + 1) ** _SHARES_FALL
 
 
 def required_gain(comparison: Comparison, config: PromotionConfig) -> float:

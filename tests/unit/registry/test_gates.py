@@ -348,7 +348,7 @@ def test_models_of_one_recipe_that_differ_on_all_days_widen_what_is_luck(
 
 def test_a_gain_must_exceed_a_share_of_what_the_champion_is_ahead_by() -> None:
     asked = [gates.required_gain(compared(0.0)._replace(lead=lead), CONFIG) for lead in (0.2, -0.1, math.nan)]
-    assert asked == pytest.approx([0.0015, 0.0, 0.0])
+    assert asked == pytest.approx([0.002, 0.0, 0.0])
 
 
 def test_the_first_champion_has_nobody_to_beat() -> None:
@@ -358,6 +358,12 @@ def test_the_first_champion_has_nobody_to_beat() -> None:
         gates.holdout_reuse([], champion=None, days=["2013-01-01"], config=CONFIG),
     ):
         assert (result.is_passed, result.observed) == (True, "no champion yet")
+
+
+def test_however_many_challengers_share_the_risk_it_is_spent_once() -> None:
+    shares = [gates.share_of_risk(n, PromotionConfig(confidence=0.95)) for n in range(100_000)]
+    assert shares[0] == pytest.approx(0.0373, abs=1e-4)
+    assert 0.05 * 0.99999 < sum(shares) <= 0.05
 
 
 def test_each_further_challenger_on_the_same_days_has_to_be_surer() -> None:
