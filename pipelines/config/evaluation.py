@@ -30,7 +30,7 @@ class EvaluationConfig(Closed):
     protected: tuple[str, ...] = ()
     threshold: Fraction = 0.5
     explained_rows: int = Field(default=50, ge=0, le=1_000)
-    refits: int = Field(default=10, ge=0, le=100)
+    refits: int = Field(default=12, ge=0, le=100)
 
     @field_validator("refits")
     @classmethod

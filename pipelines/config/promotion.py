@@ -35,7 +35,7 @@ class PromotionConfig(Closed):
     approval: Literal["auto", "human"] = "auto"
     mode: Literal["superior", "non_inferior"] = "superior"
     min_gain: float = 0.0
-    min_gain_fraction: Fraction = 0.01
+    min_gain_fraction: Fraction = 0.0125
     margin: NonNegativeFloat = 0.0
     confidence: Fraction = 0.95
     # How many challengers may be held to one champion on the same days; then newer days are needed.

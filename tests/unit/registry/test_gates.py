@@ -348,7 +348,7 @@ def test_models_of_one_recipe_that_differ_on_all_days_widen_what_is_luck(
 
 def test_a_gain_must_exceed_a_share_of_what_the_champion_is_ahead_by() -> None:
     asked = [gates.required_gain(compared(0.0)._replace(lead=lead), CONFIG) for lead in (0.2, -0.1, math.nan)]
-    assert asked == pytest.approx([0.002, 0.0, 0.0])
+    assert asked == pytest.approx([0.0025, 0.0, 0.0])
 
 
 def test_the_first_champion_has_nobody_to_beat() -> None:
