@@ -46,7 +46,7 @@ def share_of_risk(n_before: int, config: PromotionConfig) -> float:
     ----------
     .. [1] Foster & Stine, Alpha-investing, J. Royal Statistical Society B 70(2), 2008.
     """
-    return (1 - config.confidence) / _SUM_OF_SHARES / (n_before + 1) ** _SHARES_FALL
+    return (1 - config.confidence) / _SUM_OF_SHARES / math.pow(n_before + 1, _SHARES_FALL)
 
 
 def required_gain(comparison: Comparison, config: PromotionConfig) -> float:
