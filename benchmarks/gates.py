@@ -24,12 +24,12 @@ from benchmarks.gate_tables import TARGET, Table, flights, weather
 from pipelines.config import DatasetConfig, Task
 from pipelines.evaluation.label_noise import estimate_label_noise
 from pipelines.features.encoding import fit_encoding
-from pipelines.metrics import evaluate_predictions, measure_model_effect, primary_metric, sure_inflation
+from pipelines.metrics import evaluate_predictions, measure_model_effect, primary_metric, sure_training_error
 from pipelines.registry import gates
 from pipelines.steps.gating.holdout import Floats, Holdout
 from pipelines.steps.gating.models import Measured, compare_models
 from pipelines.training.candidates import fit_candidate
-from pipelines.training.refits import Recipe, refit
+from pipelines.training.refits import Recipe, refit, spread_of_more_rows
 
 N_ALIKE, N_BETTER, N_POISONED = 1_000, 1_000, 200
 N_MODELS, N_ROWS, N_TRAINED, BETTER_BY, BETTER_BY_SHARE = 20, 5_000, 20_000, 0.02, 0.1
@@ -161,11 +161,11 @@ def _judge(
     promotion = table.config.promotion
 
     chosen = random.choice(N_REFITS, table.config.evaluation.refits, replace=False)
-    inflation = _inflation(models, [models.refits[number] for number in chosen], rows, target)
+    training_error = _training_error(models, [models.refits[number] for number in chosen], rows, target)
 
     def compare(by: Sequence[str]) -> gates.Comparison:
         found = _compare(models, rows, target, pair, by)
-        return found._replace(inflation=inflation)
+        return found._replace(training_error=training_error)
 
     comparison = compare([])
     is_promoted = gates.beats_champion(comparison, config=promotion).is_passed
@@ -193,10 +193,15 @@ def _compare(
     return comparison
 
 
-def _inflation(models: Models, refits: Sequence[Floats], rows: Any, target: Floats) -> float:
+def _training_error(models: Models, refits: Sequence[Floats], rows: Any, target: Floats) -> float:
     days, task = models.table.days[rows], models.table.config.task
     effect = measure_model_effect(target, [guess[rows] for guess in refits], days, task)
-    return sure_inflation(effect.ratio, len(refits), np.unique(days).size)
+    return sure_training_error(
+        effect.standard_deviation * spread_of_more_rows(min(N_TRAINED, models.table.train.num_rows)),
+        effect.ratio,
+        n_models=len(refits),
+        n_units=np.unique(days).size,
+    )
 
 
 def _metric(task: Task, target: Floats, guess: Floats) -> float:

@@ -7,7 +7,7 @@ A measure that is not defined is ``nan``, and a ``nan`` never wins a comparison.
 from pipelines.metrics.bootstrap import BootstrapGain, paired_day_bootstrap
 from pipelines.metrics.calibration import Calibration, measure_calibration
 from pipelines.metrics.intervals import Estimate
-from pipelines.metrics.model_effect import ModelEffect, measure_model_effect, sure_inflation
+from pipelines.metrics.model_effect import ModelEffect, measure_model_effect, sure_training_error
 from pipelines.metrics.names import metric_name
 from pipelines.metrics.paired import PairedDifference, paired_difference
 from pipelines.metrics.paired_gain import NOT_COMPARABLE, PairedGain, compare_paired
@@ -48,6 +48,6 @@ __all__ = [
     "primary_metric",
     "row_losses",
     "slice_column",
-    "sure_inflation",
+    "sure_training_error",
     "worse_evidence",
 ]

@@ -78,14 +78,16 @@ def measure_model_effect(
     return ModelEffect(tuple(values), float(np.var(values, ddof=1)) / explained if explained else math.nan)
 
 
-def sure_inflation(ratio: float, n_models: int, n_units: int) -> float:
-    """Return by how much the variance of a gain over days is surely too small, for models as they come.
+def sure_training_error(standard_deviation: float, ratio: float, *, n_models: int, n_units: int) -> float:
+    """Return by how much two models of a recipe surely differ beyond what days explain: a standard error.
 
-    The lower bound of :attr:`ModelEffect.ratio` by Fisher's distribution; 1 where that is less, or nan.
+    That part of their variance, by the lower bound of :attr:`ModelEffect.ratio` (Fisher's distribution), for
+    two models; in the metric's unit. 0 where nothing is sure, or the ratio is not defined.
     """
     from scipy.special import fdtri
 
     between = n_models - 1
-    if not math.isfinite(ratio) or between < 1 or n_units < 2:
-        return 1.0
-    return max(1.0, ratio / float(fdtri(between, between * (n_units - 1), _CONFIDENCE)))
+    if not math.isfinite(ratio) or ratio <= 0 or between < 1 or n_units < 2:
+        return 0.0
+    surely = ratio / float(fdtri(between, between * (n_units - 1), _CONFIDENCE))
+    return math.sqrt(2 * max(0.0, surely - 1) / ratio) * standard_deviation

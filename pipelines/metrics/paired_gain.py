@@ -46,9 +46,9 @@ class PairedGain(NamedTuple):
         reach = student_quantile((1 + confidence) / 2, self.n_units - 1) * self.standard_error * self.stretch
         return self.gain - reach, self.gain + reach
 
-    def inflated(self, inflation: float) -> PairedGain:
-        """Return the gain as of a variance ``inflation`` times as large as days alone make it."""
-        return self._replace(stretch=self.stretch * math.sqrt(inflation))
+    def widened(self, other_error: float) -> PairedGain:
+        """Return the gain with a standard error of another source beside that of days."""
+        return self._replace(standard_error=math.hypot(self.standard_error, other_error))
 
     @property
     def _is_defined(self) -> bool:

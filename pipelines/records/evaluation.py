@@ -241,7 +241,7 @@ class RetrainingNoise(Record):
     values : tuple of float
         The primary metric of each of those models, which were fitted on 10,000 rows at most.
     standard_deviation : float
-        Of ``values``.
+        Of ``values``, less what more rows would make it smaller where the model itself had more.
     ratio : float
         Their variance over what it would be if they differed only as they differ from day to day (from group
         of rows to group of rows). Far above 1, a gain may be beyond doubt on these days and yet be luck.

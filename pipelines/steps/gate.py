@@ -16,8 +16,8 @@ from pipelines.steps.gating.holdout import Holdout, load_holdout
 from pipelines.steps.gating.models import (
     Measured,
     compare_models,
-    inflation_of,
     measure_models,
+    training_error_of,
     try_loading,
     weigh_model,
 )
@@ -90,8 +90,8 @@ def _evaluate(
     version = champion.model_version if champion else None
     earlier = runtime.ledger.revisions(GateRecord, training.dataset)
     before = refused_before(training, version, earlier, runtime=runtime)
-    inflation = inflation_of(training, runtime)
-    comparison = compare_models(measured, champion, holdout, config, inflation=inflation)
+    training_error = training_error_of(training, runtime)
+    comparison = compare_models(measured, champion, holdout, config, training_error=training_error)
     return (
         gates.challenger_is_not_champion(training.model_version, champion),
         gates.not_rolled_back(training.model_version, moves),

@@ -10,7 +10,7 @@ from pipelines.errors import DataError
 from pipelines.evaluation.holdout import Floats, Holdout
 from pipelines.metrics import measure_model_effect, primary_metric
 from pipelines.records import RetrainingNoise
-from pipelines.training.refits import Recipe, refit
+from pipelines.training.refits import Recipe, refit, spread_of_more_rows
 from pipelines.training.row_split import Examples
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def measure_retraining_noise(
     sign = 1.0 if primary_metric(config.task).greater_is_better else -1.0
     noise = RetrainingNoise(
         values=tuple(sign * value for value in effect.values),
-        standard_deviation=effect.standard_deviation,
+        standard_deviation=effect.standard_deviation * spread_of_more_rows(examples.train.num_rows),
         ratio=effect.ratio,
     )
     return noise, ""

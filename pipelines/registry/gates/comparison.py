@@ -22,8 +22,8 @@ class Comparison(NamedTuple):
 
     ``gain`` is in the primary metric ``metric``, positive where the challenger is better; ``lead`` is how
     much the champion is better than the best naive baseline, nan or negative where it is not; ``slices``
-    holds the gain in each group of rows, by its name. ``inflation`` is by how much models of the challenger's
-    recipe surely vary more than days alone make of it, as a multiple of the variance; 1 where they don't.
+    holds the gain in each group of rows, by its name. ``training_error`` is by how much two models of the
+    challenger's recipe surely differ beyond what days explain, as a standard error; 0 where they don't.
     """
 
     champion: str
@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     lead: float = math.nan
     slices: Mapping[str, PairedGain] = {}
     unit: str = "days"
-    inflation: float = 1.0
+    training_error: float = 0.0
 
 
 def share_of_risk(n_before: int, config: PromotionConfig) -> float:
@@ -99,7 +99,7 @@ def beats_champion(
             "p_value": of_days,
             "lower": lower,
             "upper": upper,
-            "inflation": comparison.inflation,
+            "training_error": comparison.training_error,
             "p_training": of_training,
             **gain._asdict(),
         },
@@ -108,9 +108,9 @@ def beats_champion(
 
 def _luck_of_training(comparison: Comparison, config: PromotionConfig) -> float | None:
     """Return how likely two models of one recipe differ by the gain; None where it is not asked for."""
-    if config.mode == "non_inferior" or comparison.inflation <= 1:
+    if config.mode == "non_inferior" or not comparison.training_error:
         return None
-    return comparison.gain.inflated(comparison.inflation).p_better()
+    return comparison.gain.widened(comparison.training_error).p_better()
 
 
 def no_slice_worse(comparison: Comparison | None, *, config: PromotionConfig) -> GateResult:

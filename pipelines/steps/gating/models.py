@@ -19,7 +19,7 @@ from pipelines.metrics import (
     measure_calibration,
     measure_gaps,
     primary_metric,
-    sure_inflation,
+    sure_training_error,
 )
 from pipelines.records import ChampionMove, GateRecord, GateResult, TrainingRecord
 from pipelines.registry import gates
@@ -119,12 +119,12 @@ def compare_models(
     holdout: Holdout,
     config: DatasetConfig,
     *,
-    inflation: float = 1.0,
+    training_error: float = 0.0,
 ) -> gates.Comparison | None:
     """Compare challenger and champion on all rows, and in each group of them; None without a champion.
 
     Groups are those of the columns of ``evaluation.slices`` and ``protected``, and of categorical features.
-    ``inflation`` is that of :class:`~pipelines.registry.gates.Comparison`.
+    ``training_error`` is that of :class:`~pipelines.registry.gates.Comparison`.
     """
     ours, theirs = measured.ours, measured.theirs
     if champion is None or theirs is None or measured.champion_value is None:
@@ -152,16 +152,18 @@ def compare_models(
             for part in slices
         },
         unit=holdout.unit,
-        inflation=inflation,
+        training_error=training_error,
     )
 
 
-def inflation_of(training: TrainingRecord, runtime: Runtime) -> float:
-    """Return by how much models of a recipe surely vary more than days make of it; 1 if that is not told."""
+def training_error_of(training: TrainingRecord, runtime: Runtime) -> float:
+    """Return by how much two models of a recipe surely differ beyond what days explain; 0 if not told."""
     evaluation = runtime.registry.evaluation(training.dataset, training.model_version)
     if evaluation is None or (noise := evaluation.retraining_noise) is None:
-        return 1.0
-    return sure_inflation(noise.ratio, len(noise.values), evaluation.n_units)
+        return 0.0
+    return sure_training_error(
+        noise.standard_deviation, noise.ratio, n_models=len(noise.values), n_units=evaluation.n_units
+    )
 
 
 def try_loading(training: TrainingRecord, earlier: Iterable[GateRecord], *, runtime: Runtime) -> GateResult:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import f as fisher
 
-from pipelines.metrics import measure_model_effect, sure_inflation
+from pipelines.metrics import measure_model_effect, sure_training_error
 
 N_MODELS, N_DAYS, N_A_DAY = 6, 10, 20
 DAYS = np.repeat(np.arange(N_DAYS), N_A_DAY)
@@ -79,13 +79,13 @@ def test_one_model_that_is_better_on_every_day_raises_the_ratio_in_every_task(ta
         pytest.param(np.full(N, math.nan), DAYS, id="nothing-known"),
     ],
 )
-def test_what_is_not_defined_is_nan_and_inflates_nothing(
+def test_what_is_not_defined_is_nan_and_adds_nothing(
     target: npt.NDArray[np.float64], units: npt.NDArray[np.int64]
 ) -> None:
     guesses = list(np.random.default_rng(0).random((N_MODELS, N)))
     effect = measure_model_effect(target, guesses, units, "binary")
     assert math.isnan(effect.ratio)
-    assert sure_inflation(effect.ratio, N_MODELS, N_DAYS) == 1.0
+    assert sure_training_error(0.1, effect.ratio, n_models=N_MODELS, n_units=N_DAYS) == 0.0
 
 
 def test_models_that_are_all_the_same_differ_by_nothing() -> None:
@@ -93,8 +93,23 @@ def test_models_that_are_all_the_same_differ_by_nothing() -> None:
     assert measure_model_effect(np.arange(N) % 2, [guess] * N_MODELS, DAYS, "binary").ratio == 1.0
 
 
-def test_the_inflation_is_the_lower_bound_of_the_ratio_and_never_below_one() -> None:
-    bound = float(fisher.ppf(0.95, 7, 7 * 13))
-    assert sure_inflation(4.0, 8, 14) == pytest.approx(4.0 / bound)
-    assert sure_inflation(bound * 0.99, 8, 14) == 1.0
-    assert sure_inflation(math.nan, 8, 14) == sure_inflation(9.0, 1, 14) == sure_inflation(9.0, 8, 1) == 1.0
+def test_what_days_do_not_explain_is_told_by_the_lower_bound_of_the_ratio() -> None:
+    bound = float(fisher.ppf(0.95, 3, 3 * 13))
+    found = sure_training_error(0.02, 6.0, n_models=4, n_units=14)
+    assert found == pytest.approx(math.sqrt(2 * (6.0 / bound - 1) * 0.02**2 / 6.0))
+    # Were the ratio known, two such models would differ by all that days don't explain.
+    assert found < math.sqrt(2 * (6.0 - 1) * 0.02**2 / 6.0)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "n_models", "n_units"),
+    [
+        pytest.param(math.nan, 12, 14, id="no-ratio"),
+        pytest.param(0.0, 12, 14, id="no-difference"),
+        pytest.param(1.5, 12, 14, id="perhaps-days-alone"),
+        pytest.param(9.0, 1, 14, id="one-model"),
+        pytest.param(9.0, 12, 1, id="one-day"),
+    ],
+)
+def test_where_nothing_is_sure_nothing_is_added(ratio: float, n_models: int, n_units: int) -> None:
+    assert sure_training_error(0.02, ratio, n_models=n_models, n_units=n_units) == 0.0

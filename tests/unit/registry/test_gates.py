@@ -337,12 +337,12 @@ def test_models_of_one_recipe_that_differ_on_all_days_widen_what_is_luck(
     config: PromotionConfig, passed: bool
 ) -> None:
     calm = compared(0.03, error=0.008)
-    result = gates.beats_champion(calm._replace(inflation=4.0), config=config)
+    result = gates.beats_champion(calm._replace(training_error=0.014), config=config)
     assert gates.beats_champion(calm, config=config).is_passed
     assert result.is_passed is passed
     assert ("that it is luck of training" in result.observed) is not passed
     assert (result.details["p_training"] is None) is passed
-    assert result.details["inflation"] == 4.0
+    assert result.details["training_error"] == 0.014
     assert result.details["p_value"] < result.details["risk"]
 
 

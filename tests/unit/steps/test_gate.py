@@ -84,7 +84,7 @@ def test_a_challenger_is_held_against_the_champion_on_the_same_rows(
 def test_a_gain_that_may_be_luck_of_training_is_none(tmp_path: Path) -> None:
     world = toy_world.open_world(tmp_path, "rivals", promotion={"min_baseline_gain": 0.01})
     toy_world.crown(world, "1")
-    noise = RetrainingNoise(values=(0.7, 0.75, 0.8, 0.85), standard_deviation=0.065, ratio=400.0)
+    noise = RetrainingNoise(values=(0.7, 0.75, 0.8, 0.85), standard_deviation=0.4, ratio=400.0)
     _put_evaluation_on_record(world, "2", evaluation(retraining_noise=noise, label_noise=None))
     record = gate(DATASET, "2", runtime=world)
     assert failed(record) == ["beats_champion"]

@@ -11,7 +11,7 @@ import sample_models
 
 from pipelines.config import DatasetConfig, EvaluationConfig, Task
 from pipelines.errors import DataError
-from pipelines.training.refits import Recipe, refit
+from pipelines.training.refits import Recipe, refit, spread_of_more_rows
 
 N_REFITS = 4
 
@@ -50,6 +50,11 @@ def test_the_recipes_hyperparameters_are_those_that_are_fitted() -> None:
         for parameters in ({}, {"max_leaf_nodes": 4.0})
     )
     assert all((one != other).any() for one, other in zip(plain, shallow, strict=True))
+
+
+def test_models_of_more_rows_differ_less() -> None:
+    assert spread_of_more_rows(500) == spread_of_more_rows(10_000) == 1.0
+    assert spread_of_more_rows(160_000) == pytest.approx(0.5)
 
 
 def test_rows_of_one_class_can_not_be_learned_from() -> None:
