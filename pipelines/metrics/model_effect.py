@@ -14,7 +14,7 @@ from pipelines.metrics.resampling import metric_of_draws
 
 # How sure it is to be that models differ by more than days make of it. What is less sure may be luck of the
 # few models that were looked at; to allow for it too would cost power where days explain all.
-_CONFIDENCE = 0.95
+_CONFIDENCE = 0.99
 
 # Models that differ by less are the same, but for rounding.
 _ALIKE = 1e-9

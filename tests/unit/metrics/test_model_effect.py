@@ -94,7 +94,7 @@ def test_models_that_are_all_the_same_differ_by_nothing() -> None:
 
 
 def test_what_days_do_not_explain_is_told_by_the_lower_bound_of_the_ratio() -> None:
-    bound = float(fisher.ppf(0.95, 3, 3 * 13))
+    bound = float(fisher.ppf(0.99, 3, 3 * 13))
     found = sure_training_error(0.02, 6.0, n_models=4, n_units=14)
     assert found == pytest.approx(math.sqrt(2 * (6.0 / bound - 1) * 0.02**2 / 6.0))
     # Were the ratio known, two such models would differ by all that days don't explain.
